@@ -1,0 +1,63 @@
+import type { Decide } from "./decision.ts";
+import { newMember } from "./nodes.ts";
+import { reject, requireRevision } from "./rejected.ts";
+import { requireConsistent } from "./settings.ts";
+import type { Settings } from "./types.ts";
+
+export const createCluster: Decide<"cluster.create"> = (tables, body) => {
+  if (tables.cluster !== null) {
+    reject("cluster-exists", `The cluster ${tables.cluster.clusterId} exists already`);
+  }
+  requireConsistent(body.settings, "/settings");
+  if (body.node.role !== "manager") {
+    reject("invalid-value", "The first node must be a manager", { field: "/node/role" });
+  }
+  const addMember = newMember(tables, body.node, null);
+  return {
+    commit: (revision) => {
+      const { clusterId, incarnation, authority, settings } = body;
+      tables.setCluster({
+        clusterId,
+        incarnation,
+        authority,
+        settings,
+        settingsRevision: revision,
+      });
+      addMember(revision);
+      return {
+        value: { id: body.node.id },
+        touched: { nodes: [body.node.id], settings: true, authority: true, managers: true },
+      };
+    },
+  };
+};
+
+export const updateCluster: Decide<"cluster.update"> = (tables, body) => {
+  const cluster = tables.requireCluster();
+  requireRevision(cluster.settingsRevision, body.ifRevision);
+  const settings: Settings = { ...cluster.settings, ...body.settings };
+  requireConsistent(settings, "/settings");
+  if (sameSettings(settings, cluster.settings)) {
+    return { value: { settings, settingsRevision: cluster.settingsRevision } };
+  }
+  return {
+    commit: (revision) => {
+      tables.setCluster({ ...cluster, settings, settingsRevision: revision });
+      const projected = settings.plainVxlanPort !== cluster.settings.plainVxlanPort;
+      return {
+        value: { settings, settingsRevision: revision },
+        touched: { nodes: projected ? tables.nodes.keys() : [], settings: true },
+      };
+    },
+  };
+};
+
+function sameSettings(left: Settings, right: Settings): boolean {
+  return left.certificateValidityMs === right.certificateValidityMs &&
+    left.keyRotationIntervalMs === right.keyRotationIntervalMs &&
+    left.addressPool === right.addressPool &&
+    left.subnetPrefixLength === right.subnetPrefixLength &&
+    left.controlPort === right.controlPort &&
+    left.plainVxlanPort === right.plainVxlanPort &&
+    left.encryptedVxlanPortBase === right.encryptedVxlanPortBase;
+}

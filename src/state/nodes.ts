@@ -1,0 +1,234 @@
+import { canonicalJson, type Id, present } from "../base/mod.ts";
+import { isAllowed, rejectInUse } from "./allowed.ts";
+import type { NewNode } from "./command.ts";
+import type { Decide } from "./decision.ts";
+import { quote, reject, rejectValue, requireRevision } from "./rejected.ts";
+import type { Tables } from "./tables.ts";
+import type { CertificateRecord, Labels, Node, NodeFacts } from "./types.ts";
+
+export const joinNode: Decide<"node.join"> = (tables, { secretHash, node }) => {
+  const token = tables.tokenBySecret.get(secretHash);
+  if (token === undefined) {
+    reject(
+      "token-unknown",
+      "The token is not known: it was deleted, or is of another cluster. " +
+        "Make one on a manager: agent token create",
+    );
+  }
+  // Before expiry and uses: whoever lost the reply must get it even when theirs was the last use.
+  const known = tables.nodeBySpki.get(node.certificate.spkiHash);
+  const recorded = known === undefined ? null : certificateOf(known, node.certificate.spkiHash);
+  if (known !== undefined && known.tokenId === token.id && recorded !== null) {
+    return { value: { id: known.id, certificate: recorded.certificate } };
+  }
+  if (token.expiresAtMs <= tables.timeMs) {
+    reject("token-expired", "The token has expired. Make one on a manager: agent token create");
+  }
+  if (token.usesLeft <= 0) {
+    reject("token-used-up", "The token is used up. Make one on a manager: agent token create");
+  }
+  if (token.role !== node.role) {
+    rejectValue("/node/role", `The token is for a ${token.role}, not a ${node.role}`);
+  }
+  const addMember = newMember(tables, node, token.id);
+  return {
+    commit: (revision) => {
+      tables.putToken({ ...token, usesLeft: token.usesLeft - 1, revision });
+      addMember(revision);
+      return {
+        value: { id: node.id, certificate: node.certificate.certificate },
+        touched: { nodes: [node.id], ...(node.role === "manager" ? { managers: true } : {}) },
+      };
+    },
+  };
+};
+
+/**
+ * Checks that the node can become a member; gives what makes it one.
+ *
+ * @throws {Rejected} when it cannot
+ */
+export function newMember(
+  tables: Tables,
+  node: NewNode,
+  tokenId: Id | null,
+): (revision: number) => void {
+  if (tables.nodes.has(node.id)) rejectValue("/node/id", "A node has this id already");
+  requireUnusedKey(tables, node.certificate, "/node/certificate/spkiHash");
+  requireFreeHostname(tables, node.facts.hostname, "/node/facts/hostname");
+  const index = tables.nodeIndexes.peek();
+  if (index === null) {
+    reject("indexes-exhausted", "The cluster has 65535 nodes, and can have no more");
+  }
+  return (revision) => {
+    tables.nodeIndexes.take(index);
+    tables.putNode({
+      id: node.id,
+      index,
+      role: node.role,
+      labels: node.labels,
+      facts: node.facts,
+      certificates: [node.certificate],
+      tokenId,
+      joinedAtMs: tables.timeMs,
+      revision,
+    });
+  };
+}
+
+export const certifyNode: Decide<"node.certify"> = (tables, { id, certificate }) => {
+  const node = findNode(tables, id);
+  const recorded = certificateOf(node, certificate.spkiHash);
+  if (recorded !== null) return { value: { id, certificate: recorded.certificate } };
+  requireUnusedKey(tables, certificate, "/certificate/spkiHash");
+  return {
+    commit: (revision) => {
+      const certificates = [certificate, ...node.certificates.slice(0, 1)];
+      tables.putNode({ ...node, certificates, revision });
+      return { value: { id, certificate: certificate.certificate }, touched: {} };
+    },
+  };
+};
+
+export const describeNode: Decide<"node.describe"> = (tables, { id, facts }) => {
+  const node = findNode(tables, id);
+  if (facts.hostname.toLowerCase() !== node.facts.hostname.toLowerCase()) {
+    requireFreeHostname(tables, facts.hostname, "/facts/hostname");
+  }
+  if (sameFacts(facts, node.facts)) return { value: { id } };
+  return {
+    commit: (revision) => {
+      tables.putNode({ ...node, facts, revision });
+      const addressed = facts.controlAddress !== node.facts.controlAddress;
+      return {
+        value: { id },
+        touched: {
+          nodes: projectedTogether(tables, node, facts),
+          ...(addressed && node.role === "manager" ? { managers: true } : {}),
+        },
+      };
+    },
+  };
+};
+
+export const updateNode: Decide<"node.update"> = (tables, body) => {
+  const node = findNode(tables, body.id);
+  requireRevision(node.revision, body.ifRevision);
+  const labels = body.labels ?? node.labels;
+  requireStillAllowed(tables, node, labels);
+  if (canonicalJson(labels) === canonicalJson(node.labels)) return { value: node };
+  return {
+    commit: (revision) => {
+      const updated: Node = { ...node, labels, revision };
+      tables.putNode(updated);
+      return { value: updated, touched: {} };
+    },
+  };
+};
+
+export const removeNode: Decide<"node.remove"> = (tables, body) => {
+  const node = findNode(tables, body.id);
+  requireRevision(node.revision, body.ifRevision);
+  if (node.role === "manager" && tables.managerCount === 1) {
+    reject("last-manager", `${node.facts.hostname} is the only manager: nobody would be left`);
+  }
+  return {
+    commit: (revision) => {
+      const index = tables.nodeIndex(node.id);
+      const others = new Set<Id>();
+      for (const networkId of index.networks.keys()) {
+        for (const other of tables.networkIndex(networkId).nodes.keys()) others.add(other);
+      }
+      others.delete(node.id);
+      const endpoints = index.endpoints.ordered();
+      for (const endpoint of endpoints) tables.deleteEndpoint(endpoint);
+      tables.deleteNode(node);
+      strikeFromLists(tables, node.id, revision);
+      return {
+        value: { id: node.id, endpoints: endpoints.length },
+        touched: {
+          nodes: others,
+          removedNodes: [node.id],
+          ...(node.role === "manager" ? { managers: true } : {}),
+        },
+      };
+    },
+  };
+};
+
+/** The node of that id. */
+function findNode(tables: Tables, id: Id): Node {
+  const node = tables.nodes.get(id);
+  if (node === undefined) reject("not-found", `There is no node ${id}`, { field: "/id" });
+  return node;
+}
+
+function certificateOf(node: Node, spkiHash: string): CertificateRecord | null {
+  return node.certificates.find((certificate) => certificate.spkiHash === spkiHash) ?? null;
+}
+
+function requireUnusedKey(tables: Tables, certificate: CertificateRecord, field: string): void {
+  const holder = tables.nodeBySpki.get(certificate.spkiHash);
+  if (holder === undefined) return;
+  reject(
+    "node-exists",
+    `The key belongs to the member ${holder.facts.hostname} already: make a new key`,
+    { field, details: { node: holder.id } },
+  );
+}
+
+function requireFreeHostname(tables: Tables, hostname: string, field: string): void {
+  const holder = tables.nodeByName.get(hostname.toLowerCase());
+  if (holder === undefined) return;
+  reject(
+    "node-exists",
+    `A member is called ${quote(hostname)} already (${holder.id}, at ` +
+      `${holder.facts.vtepAddress}). If that host is gone: agent node rm ${holder.facts.hostname}`,
+    { field, details: { node: holder.id } },
+  );
+}
+
+/** Whoever may attach stays allowed where it is attached. */
+function requireStillAllowed(tables: Tables, node: Node, labels: Labels): void {
+  const { endpoints, networks } = tables.nodeIndex(node.id);
+  const denied = new Set<Id>();
+  const names: string[] = [];
+  for (const networkId of networks.keys()) {
+    const network = present(tables.networks.get(networkId), "The network of an endpoint");
+    if (isAllowed(network.allowedNodes, { id: node.id, labels })) continue;
+    denied.add(networkId);
+    names.push(network.name);
+  }
+  if (names.length === 0) return;
+  rejectInUse(
+    endpoints.ordered().filter((endpoint) => denied.has(endpoint.networkId)),
+    `Without these labels the node is not allowed on ${names.sort().slice(0, 10).join(", ")}, ` +
+      "where it has endpoints: delete them first",
+  );
+}
+
+/** The id is never used again, so it would only be in the way of the next change of the list. */
+function strikeFromLists(tables: Tables, nodeId: Id, revision: number): void {
+  for (const network of tables.networks.values()) {
+    const { allowedNodes } = network;
+    if (allowedNodes === "any" || !allowedNodes.ids.includes(nodeId)) continue;
+    const ids = allowedNodes.ids.filter((id) => id !== nodeId);
+    tables.putNetwork({ ...network, allowedNodes: { ...allowedNodes, ids }, revision });
+  }
+}
+
+/** Nodes whose projection a change of these facts may change. */
+function projectedTogether(tables: Tables, node: Node, facts: NodeFacts): Set<Id> {
+  const nodes = new Set<Id>();
+  const moved = facts.vtepAddress !== node.facts.vtepAddress;
+  if (!moved && facts.underlayMtuBytes === node.facts.underlayMtuBytes) return nodes;
+  nodes.add(node.id);
+  for (const networkId of tables.nodeIndex(node.id).networks.keys()) {
+    for (const other of tables.networkIndex(networkId).nodes.keys()) nodes.add(other);
+  }
+  return nodes;
+}
+
+function sameFacts(left: NodeFacts, right: NodeFacts): boolean {
+  return canonicalJson({ ...left }) === canonicalJson({ ...right });
+}

@@ -1,0 +1,115 @@
+import type { Id } from "../base/mod.ts";
+import type { NodeFacts } from "./types.ts";
+
+/** A manager, as members reach it. */
+export interface ManagerAddress {
+  /** Its node id. */
+  readonly id: Id;
+  /** `192.0.2.1:7443` or `[2001:db8::1]:7443`. */
+  readonly address: string;
+}
+
+/** `POST /v1/join`, by one who has a token and no certificate yet. */
+export interface JoinRequest {
+  /** Of this format. */
+  readonly v: 1;
+  /** The token's secret, base32. */
+  readonly secret: string;
+  /** PKCS #10 DER, base64url. */
+  readonly csr: string;
+  /** What the joiner says of its host. */
+  readonly facts: NodeFacts;
+  /**
+   * 16 random bytes, base64url. The manager sends them by UDP to the plain VXLAN port at the
+   * joiner's VTEP and control addresses, and expects them back: hosts that cannot reach each other
+   * are told so now, not by lost packets later.
+   */
+  readonly probe: string;
+  /** The joiner's clock: one that is far off would make its certificate useless. */
+  readonly nowMs: number;
+}
+
+/** Answer to a {@linkcode JoinRequest}. */
+export interface JoinReply {
+  /** Of this format. */
+  readonly v: 1;
+  /** What the joiner is from now on. */
+  readonly nodeId: Id;
+  /** The same as in the certificate. */
+  readonly clusterId: Id;
+  /** DER, base64url. */
+  readonly certificate: string;
+  /** DER of each root, base64url. */
+  readonly roots: readonly string[];
+  /** Where to go on. */
+  readonly managers: readonly ManagerAddress[];
+  /** The later of state time and leader's clock. */
+  readonly stateTimeMs: number;
+}
+
+/** `POST /v1/self/certificate`: a member, or one who is recovering, wants a new certificate. */
+export interface CertifyRequest {
+  /** Of this format. */
+  readonly v: 1;
+  /** PKCS #10 DER, base64url, for a new key. */
+  readonly csr: string;
+}
+
+/** Answer to a {@linkcode CertifyRequest}. */
+export interface CertifyReply {
+  /** Of this format. */
+  readonly v: 1;
+  /** DER, base64url. */
+  readonly certificate: string;
+  /** DER of each root, base64url. */
+  readonly roots: readonly string[];
+}
+
+/** `POST /v1/self/report`: what a node tells the leader, every few seconds and at each change. */
+export interface NodeReport {
+  /** Of this format. */
+  readonly v: 1;
+  /** Digest of the newest projection that has come over the stream: opens its window. */
+  readonly received: string | null;
+  /** Digest of the projection that the kernel now has in full, or null before the first. */
+  readonly applied: string | null;
+  /** Endpoints of this node that are attached to a workload now. */
+  readonly attached: readonly Id[];
+  /** Endpoints whose workload is gone: the leader deletes them. */
+  readonly gone: readonly Id[];
+  /** Why the kernel does not have all of the projection, or null. */
+  readonly lastError: string | null;
+  /** What the host is like now. */
+  readonly facts: NodeFacts;
+}
+
+/**
+ * Kinds of frames on the node stream, `GET /v1/self/projection`. One projection is outstanding at
+ * a time: the next goes out when a report has come that names its digest as received.
+ */
+export const StreamFrame = {
+  /** Header {@linkcode ProjectionHeader}; body: a part of the projection as JSON. */
+  projection: 1,
+  /** Header {@linkcode StreamHeader}; no body. Every two seconds: silence means a dead link. */
+  heartbeat: 2,
+} as const;
+
+/** Header of every frame on the node stream. */
+export interface StreamHeader {
+  /** The later of state time and leader's clock. */
+  readonly stateTimeMs: number;
+}
+
+/** Header of a projection's frame. */
+export interface ProjectionHeader extends StreamHeader {
+  /** State revision at which the projection was made. */
+  readonly revision: number;
+  /** Digest of the projection in the body. */
+  readonly digest: string;
+  /** A projection may be longer than a frame: its parts follow each other, counted from 0. */
+  readonly part: number;
+  /** How many parts there are. */
+  readonly parts: number;
+  /** All managers; kept on disk by the node, and no part of the digest. */
+  readonly managers: readonly ManagerAddress[];
+}

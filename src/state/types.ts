@@ -1,0 +1,219 @@
+import type { Id, JsonObject, MacText } from "../base/mod.ts";
+
+/** Free words of a person about an object; keys and values of at most 256 characters, 64 a map. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** Settings of the whole cluster; a person changes them while it runs. */
+export interface Settings {
+  /** How long a node's certificate is good, 30 s … 10 years. */
+  readonly certificateValidityMs: number;
+  /** How often encrypted networks get a new key, 5 s … 30 days. */
+  readonly keyRotationIntervalMs: number;
+  /** Where subnets come from when nobody chooses one, `10.64.0.0/11`. */
+  readonly addressPool: string;
+  /** Length of the subnets that are cut from the pool, `24`. */
+  readonly subnetPrefixLength: number;
+  /** TCP port of every manager. */
+  readonly controlPort: number;
+  /** UDP port of the VXLAN devices of plain networks. */
+  readonly plainVxlanPort: number;
+  /** UDP port of the encrypted network in slot 0; slot s uses this plus s. */
+  readonly encryptedVxlanPortBase: number;
+}
+
+/** What the cluster's own authority holds. */
+export interface Authority {
+  /** DER of each trusted root, base64url; the first signs. */
+  readonly roots: readonly string[];
+  /** PKCS #8 of the first root's private key, base64url. It never leaves a manager. */
+  readonly rootKey: string;
+}
+
+/** A join token, without its secret. */
+export interface Token {
+  /** Names it in the API; it tells nothing of the secret. */
+  readonly id: Id;
+  /** SHA-256 of the secret, base64url. */
+  readonly secretHash: string;
+  /** What whoever joins with it becomes. */
+  readonly role: "manager" | "worker";
+  /** State time. */
+  readonly createdAtMs: number;
+  /** State time from which on it lets nobody in. */
+  readonly expiresAtMs: number;
+  /** How many more nodes may join with it. */
+  readonly usesLeft: number;
+  /** Of the last change: a join is one. */
+  readonly revision: number;
+}
+
+/** A certificate as the cluster remembers it. */
+export interface CertificateRecord {
+  /** Hexadecimal. */
+  readonly serial: string;
+  /** SHA-256 of the SubjectPublicKeyInfo, base64url: proves who a peer was, whatever the dates say. */
+  readonly spkiHash: string;
+  /** When it expires. */
+  readonly notAfterMs: number;
+  /** DER, base64url: a lost reply is sent again, never signed again. */
+  readonly certificate: string;
+}
+
+/** What a node says about its host; it changes seldom, so it is in the log. */
+export interface NodeFacts {
+  /** Unique among members, in either case. */
+  readonly hostname: string;
+  /** `192.0.2.1:7443`; for managers, where it listens. */
+  readonly controlAddress: string;
+  /** Underlay address of its VXLAN devices. */
+  readonly vtepAddress: string;
+  /** The largest packet that every route of its underlay carries, bytes. */
+  readonly underlayMtuBytes: number;
+  /** Routes of the host that overlap the address pool or a chosen subnet, merged, at most 256. */
+  readonly hostRoutes: readonly string[];
+  /** `ok`, or why this host cannot have encrypted networks and what to install. */
+  readonly encryption: string;
+  /** For people. */
+  readonly agentVersion: string;
+  /** The highest level of commands and formats that this node knows. */
+  readonly featureLevel: number;
+}
+
+/** A member. Whether it is alive is not in the log: the leader knows that. */
+export interface Node {
+  /** For its whole life; in its certificates too. */
+  readonly id: Id;
+  /** 1 … 65535, handed out round-robin. */
+  readonly index: number;
+  /** Counts only together with the same role in its certificate. */
+  readonly role: "manager" | "worker";
+  /** Set by people; `allowedNodes` goes by them. */
+  readonly labels: Labels;
+  /** Set by its host. */
+  readonly facts: NodeFacts;
+  /** Newest first, at most two: both are good until they expire. */
+  readonly certificates: readonly CertificateRecord[];
+  /** Which token let it in. */
+  readonly tokenId: Id | null;
+  /** State time. */
+  readonly joinedAtMs: number;
+  /** Of the last change of anything here. */
+  readonly revision: number;
+}
+
+/** Who may attach to a network, and so who may ever hold its secret. */
+export type AllowedNodes =
+  | "any"
+  | { readonly ids: readonly Id[]; readonly labels: Labels };
+
+/** An isolated overlay network. */
+export interface Network {
+  /** For its whole life. */
+  readonly id: Id;
+  /** Unique among networks. */
+  readonly name: string;
+  /** VXLAN network identifier, 4096 … 16777215. */
+  readonly vni: number;
+  /** `10.64.0.0/24`; the lowest address, the one above it and the highest are never given out. */
+  readonly subnet: string;
+  /** Set by people. */
+  readonly labels: Labels;
+  /** A person's choice, or null: what the underlay carries. */
+  readonly mtuBytes: number | null;
+  /** Every node with an endpoint on it is allowed. */
+  readonly allowedNodes: AllowedNodes;
+  /** Whether hosts encrypt it between them; chosen when it is made. */
+  readonly encrypted: boolean;
+  /** State time. */
+  readonly createdAtMs: number;
+  /** Of the last change of the network itself; its endpoints have their own. */
+  readonly revision: number;
+}
+
+/** One interface of one workload on one network. What it is attached to stays on its host. */
+export interface Endpoint {
+  /** For its whole life. */
+  readonly id: Id;
+  /** Where it has its address. */
+  readonly networkId: Id;
+  /** On which host it is. */
+  readonly nodeId: Id;
+  /** Unique in its network, or null. */
+  readonly name: string | null;
+  /** Unique in its network. */
+  readonly ip: string;
+  /** Unique in its network. */
+  readonly mac: MacText;
+  /** State time. */
+  readonly createdAtMs: number;
+  /** Of its creation: it never changes. */
+  readonly revision: number;
+}
+
+/** An answer that is kept, so that a request made twice is done once. */
+export interface RequestRecord {
+  /** With the principal, what a repeated request is known by. */
+  readonly requestId: string;
+  /** Text of the principal that made it. */
+  readonly principal: string;
+  /** What the request said: with another body it is another request. */
+  readonly bodyHash: string;
+  /** State time after which it is forgotten. */
+  readonly expiresAtMs: number;
+  /** What is answered each time. */
+  readonly outcome: Outcome;
+}
+
+/** What became of a command. The same on every replica, and again when the request is repeated. */
+export type Outcome =
+  | { readonly ok: true; readonly revision: number; readonly value: JsonObject }
+  | { readonly ok: false; readonly rejection: Rejection };
+
+/** Why a command was not done. Nothing has changed. */
+export interface Rejection {
+  /** For a program. */
+  readonly code: RejectionCode;
+  /** One sentence for a person. */
+  readonly message: string;
+  /** Which field of the request is at fault, as a JSON pointer: `/subnet`, `/endpoints/1/ip`. */
+  readonly field?: string;
+  /** More for a program: ids of the endpoints in the way, the revision found, … */
+  readonly details?: JsonObject;
+}
+
+/**
+ * Every reason for which a request is not done. The last group is said by the leader before there
+ * is a command, all others by `apply`.
+ */
+export type RejectionCode =
+  | "cluster-exists"
+  | "no-cluster"
+  | "unknown-command"
+  | "invalid-value"
+  | "not-found"
+  | "name-taken"
+  | "subnet-taken"
+  | "subnet-in-use-on-host"
+  | "address-taken"
+  | "address-outside-subnet"
+  | "mac-taken"
+  | "pool-exhausted"
+  | "subnet-exhausted"
+  | "indexes-exhausted"
+  | "vnis-exhausted"
+  | "in-use"
+  | "node-not-allowed"
+  | "encryption-unavailable"
+  | "token-unknown"
+  | "token-expired"
+  | "token-used-up"
+  | "node-exists"
+  | "last-manager"
+  | "revision-mismatch"
+  | "request-expired"
+  | "request-reused"
+  | "too-many-requests"
+  | "csr-rejected"
+  | "clock-skewed"
+  | "address-unreachable"
+  | "recovering-too-often";
