@@ -1,0 +1,104 @@
+import { type Bytes, encodeBase64url, encodeHex, sha256 } from "../base/mod.ts";
+import { checkDer, DerError, DerReader, TAG } from "./der.ts";
+import { CsrRejectedError } from "./errors.ts";
+import { loadX509 } from "./library.ts";
+import { privateKeyToPem } from "./pem.ts";
+import { ECDSA_SHA256, isP256 } from "./profile.ts";
+import { isSignedBy, type Signed } from "./signature.ts";
+import { exportPrivateKey, generateKeys, P256_SHA256 } from "./signing.ts";
+
+/** Ours have about 220 bytes. */
+const MAX_CSR_BYTES = 4096;
+
+/** A new key and the request to certify it. */
+export interface KeyAndCsr {
+  /** PKCS #8 in PEM. It stays on the host that made it. */
+  readonly privateKey: string;
+  /** PKCS #10 DER. */
+  readonly csr: Bytes;
+}
+
+/** What the authority takes from a request. */
+export interface CheckedCsr {
+  /** SubjectPublicKeyInfo DER, P-256. */
+  readonly publicKey: Bytes;
+  /** Its SHA-256, base64url. */
+  readonly spkiHash: string;
+}
+
+/** Draws a P-256 key and asks for a certificate for it, without names: the authority gives those. */
+export async function createKeyAndCsr(): Promise<KeyAndCsr> {
+  const x509 = await loadX509();
+  const keys = await generateKeys();
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    keys,
+    signingAlgorithm: P256_SHA256,
+  });
+  return {
+    privateKey: privateKeyToPem(await exportPrivateKey(keys.privateKey)),
+    csr: new Uint8Array(request.rawData),
+  };
+}
+
+/**
+ * Checks a PKCS #10 request (RFC 2986): P-256, ECDSA with SHA-256, signed by the key it asks for,
+ * which proves that the sender holds it. Names and attributes are passed over: nothing in a request
+ * but the key ever gets into a certificate.
+ *
+ * @throws {CsrRejectedError} when it is not such a request
+ */
+export function checkCsr(der: Uint8Array): CheckedCsr {
+  if (der.length > MAX_CSR_BYTES) {
+    throw new CsrRejectedError(
+      "too-large",
+      `The request of ${der.length} bytes is over the limit of ${MAX_CSR_BYTES}`,
+    );
+  }
+  const request = readCsr(der);
+  if (!isP256(request.spki)) {
+    throw new CsrRejectedError("wrong-key", "The request's key is not P-256: make a P-256 key");
+  }
+  if (request.algorithm !== ECDSA_SHA256) {
+    throw new CsrRejectedError(
+      "wrong-algorithm",
+      "The request is not signed by ECDSA with SHA-256: sign it so",
+    );
+  }
+  if (!isSignedBy(request, request.spki)) {
+    throw new CsrRejectedError("bad-signature", "The request is not signed by the key it is for");
+  }
+  return { publicKey: request.spki, spkiHash: encodeBase64url(sha256(request.spki)) };
+}
+
+interface ReadCsr extends Signed {
+  readonly spki: Bytes;
+  readonly algorithm: string;
+}
+
+/** `{ { version 0, subject, spki, [0] attributes }, signatureAlgorithm, signature }`. */
+function readCsr(der: Uint8Array): ReadCsr {
+  try {
+    checkDer(der);
+    const file = new DerReader(der);
+    const outer = file.enter(TAG.sequence);
+    file.end();
+    const tbs = outer.element(TAG.sequence);
+    const algorithm = encodeHex(outer.element(TAG.sequence));
+    const signature = outer.bits();
+    outer.end();
+    const fields = new DerReader(tbs).enter(TAG.sequence);
+    if (encodeHex(fields.content(TAG.integer)) !== "00") throw new DerError("Its version is not 0");
+    fields.element(TAG.sequence);
+    const spki = Uint8Array.from(fields.element(TAG.sequence));
+    fields.element(TAG.context0);
+    fields.end();
+    return { tbs, algorithm, signature, spki };
+  } catch (cause) {
+    if (!(cause instanceof DerError)) throw cause;
+    throw new CsrRejectedError(
+      "not-a-csr",
+      `The bytes are not one PKCS #10 request in DER: ${cause.message}`,
+      { cause },
+    );
+  }
+}
