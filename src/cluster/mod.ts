@@ -1,0 +1,31 @@
+/**
+ * A manager's half of the control plane: founding a cluster, taking in members, signing their
+ * certificates, telling each node what it should have, and hearing how it is.
+ *
+ * {@linkcode ControlPlane} is what the API stands on. It writes by proposing commands to the store
+ * and reads the state that they make; what only this leader knows (who is alive, which streams are
+ * open) is never in the log and is lost with the leadership.
+ *
+ * ```ts
+ * const machine = new ClusterMachine();
+ * const store = openSingleStore({ directory, machine, random, onFailure });
+ * const plane = new ControlPlane({ store, machine, clock, random, logger, onRemoved });
+ * (await plane.read()).state.networks.size; // 0
+ * ```
+ *
+ * @module
+ */
+export {
+  type CaReply,
+  type CertifiedPrincipal,
+  ControlPlane,
+  type ControlPlaneOptions,
+  type TokenOutcome,
+  type TokenWriteRequest,
+  type View,
+  type WriteRequest,
+} from "./control_plane.ts";
+export { foundCluster, type Founded, type FoundOptions } from "./found.ts";
+export { ClusterMachine } from "./machine.ts";
+export { type Liveness } from "./presence.ts";
+export { RefusedError } from "./refused_error.ts";

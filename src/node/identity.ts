@@ -1,0 +1,152 @@
+import { decodeUtf8, encodeUtf8, type Id } from "../base/mod.ts";
+import { certificateToPem, pemToCertificates } from "../ca/mod.ts";
+import type { Bytes } from "../base/mod.ts";
+import type { ManagerAddress } from "../state/mod.ts";
+import type { TlsIdentity, Trust } from "../tls/mod.ts";
+import { NodeError } from "./node_error.ts";
+import type { NodeFiles } from "./ports.ts";
+
+const NODE_FILE = "node.json";
+const IDENTITY_FILE = "tls/identity.pem";
+const ROOTS_FILE = "tls/roots.pem";
+const PENDING_FILE = "tls/pending.json";
+
+/** What a node knows of itself without asking anybody. */
+export interface NodeRecord {
+  /** Version of the format. */
+  readonly v: 1;
+  /** The cluster. */
+  readonly clusterId: Id;
+  /** The node. */
+  readonly nodeId: Id;
+  /** What it may be. */
+  readonly role: "manager" | "worker";
+  /** `192.0.2.1:7443`. */
+  readonly controlAddress: string;
+  /** Underlay address of its VXLAN devices. */
+  readonly vtepAddress: string;
+  /** The managers it last heard of. */
+  readonly managers: readonly ManagerAddress[];
+}
+
+/** A new key and the request to certify it. */
+export interface PendingKey {
+  /** PKCS #8 in PEM. */
+  readonly privateKey: string;
+  /** PKCS #10 DER, base64url. */
+  readonly csr: string;
+}
+
+/**
+ * The node's record, key, certificate and roots on disk. Key and certificate are one file, so a
+ * crash in the middle of a renewal leaves a pair that fits.
+ */
+export class IdentityStore {
+  readonly #files: NodeFiles;
+
+  /** Stands on the files of the state directory. */
+  constructor(files: NodeFiles) {
+    this.#files = files;
+  }
+
+  /** Whether this host is a member of a cluster. */
+  exists(): boolean {
+    return this.#files.read(NODE_FILE) !== null;
+  }
+
+  /**
+   * The node's record.
+   *
+   * @throws {NodeError} when there is none, or it cannot be read
+   */
+  readRecord(): NodeRecord {
+    const bytes = this.#files.read(NODE_FILE);
+    if (bytes === null) {
+      throw new NodeError(
+        "not-a-member",
+        "This host is not a member of a cluster: run `agent init` or `agent join` first",
+      );
+    }
+    const record: unknown = JSON.parse(decodeUtf8(bytes));
+    if (!isNodeRecord(record)) {
+      throw new NodeError("damaged", `${NODE_FILE} is not one that this agent can read`);
+    }
+    return record;
+  }
+
+  /** Durable when it returns. */
+  writeRecord(record: NodeRecord): void {
+    this.#files.write(NODE_FILE, encodeUtf8(JSON.stringify(record, null, 2) + "\n"));
+  }
+
+  /**
+   * What the node shows and believes.
+   *
+   * @throws {NodeError} when it is not there
+   */
+  readTls(): {
+    readonly identity: TlsIdentity;
+    readonly trust: Trust;
+    readonly certificate: Bytes;
+  } {
+    const pem = decodeUtf8(this.#need(IDENTITY_FILE));
+    const [certificate] = pemToCertificates(pem);
+    if (certificate === undefined) {
+      throw new NodeError("damaged", `${IDENTITY_FILE} holds no certificate`);
+    }
+    return {
+      identity: { privateKeyPem: pem, certificatePem: pem },
+      trust: {
+        clusterId: this.readRecord().clusterId,
+        roots: pemToCertificates(decodeUtf8(this.#need(ROOTS_FILE))),
+      },
+      certificate,
+    };
+  }
+
+  /** Durable when it returns. */
+  writeTls(privateKeyPem: string, certificate: Bytes, roots: readonly Bytes[]): void {
+    this.#files.write(ROOTS_FILE, encodeUtf8(roots.map(certificateToPem).join("")));
+    this.#files.write(IDENTITY_FILE, encodeUtf8(privateKeyPem + certificateToPem(certificate)));
+    this.#files.remove(PENDING_FILE);
+  }
+
+  /**
+   * The key for which a certificate was asked and has not come yet, if any. It is asked for again:
+   * the leader knows the last two keys of a node, and a lost answer must not push out the one in
+   * use.
+   */
+  readPending(): PendingKey | null {
+    const bytes = this.#files.read(PENDING_FILE);
+    return bytes === null ? null : JSON.parse(decodeUtf8(bytes)) as PendingKey;
+  }
+
+  /** Durable when it returns. */
+  writePending(pending: PendingKey): void {
+    this.#files.write(PENDING_FILE, encodeUtf8(JSON.stringify(pending)));
+  }
+
+  /** Forgets the cluster; the record goes first, for it is what says that there is one. */
+  clear(): void {
+    for (const name of [NODE_FILE, IDENTITY_FILE, ROOTS_FILE, PENDING_FILE]) {
+      this.#files.remove(name);
+    }
+  }
+
+  #need(name: string): Bytes {
+    const bytes = this.#files.read(name);
+    if (bytes === null) {
+      throw new NodeError("damaged", `${name} is missing from the state directory`);
+    }
+    return bytes;
+  }
+}
+
+function isNodeRecord(value: unknown): value is NodeRecord {
+  if (value === null || typeof value !== "object") return false;
+  const record = value as Partial<Record<keyof NodeRecord, unknown>>;
+  return record.v === 1 && typeof record.clusterId === "string" &&
+    typeof record.nodeId === "string" && (record.role === "manager" || record.role === "worker") &&
+    typeof record.controlAddress === "string" && typeof record.vtepAddress === "string" &&
+    Array.isArray(record.managers);
+}

@@ -1,0 +1,294 @@
+import { createSocket, type Socket } from "node:dgram";
+import {
+  type Bytes,
+  type Clock,
+  decodeBase64url,
+  encodeBase32,
+  encodeBase64url,
+  encodeUtf8,
+  equalBytes,
+  IpAddress,
+  type Random,
+} from "../base/mod.ts";
+import {
+  clusterIdOfRoot,
+  createKeyAndCsr,
+  parseToken,
+  PeerRejectedError,
+  rootMatchesPin,
+  RootRejectedError,
+  TokenRejectedError,
+  verifyPeer,
+} from "../ca/mod.ts";
+import type { JoinReply, JoinRequest, NodeFacts } from "../state/mod.ts";
+import { Dialer, type DialResponse, fetchRootUnverified, TlsDialError } from "../tls/mod.ts";
+import type { IdentityStore, NodeRecord } from "./identity.ts";
+import { LEADER_HEADER } from "./leader_link.ts";
+import { JoinError } from "./node_error.ts";
+
+const TIMEOUT_MS = 10_000;
+/** A leader that is being elected is not far; more hops mean that nobody leads. */
+const MAX_HOPS = 3;
+
+/** What a host needs to join. */
+export interface JoinOptions {
+  /** A manager, `192.0.2.1:7443`. */
+  readonly address: string;
+  /** `AGTKN-1-…`. */
+  readonly token: string;
+  /** What the host says of itself. */
+  readonly facts: NodeFacts;
+  /** UDP port at which the manager will look for this host: that of plain networks. */
+  readonly probePort: number;
+  /** Where the membership is kept. */
+  readonly store: IdentityStore;
+  /** Time. */
+  readonly clock: Clock;
+  /** Randomness. */
+  readonly random: Random;
+  /** Says each step before it is done, in words for a person. */
+  readonly onStep: (step: string) => void;
+}
+
+/**
+ * Takes a host into a cluster: fetches the root certificate from a server that nobody has
+ * verified, compares it with the token's pin, and only then, over TLS that is verified against
+ * that root and reaches a manager, sends the token's secret and a CSR. What it gets is on disk
+ * when this resolves.
+ *
+ * @throws {JoinError} in one sentence; nothing has been left behind
+ */
+export async function joinCluster(options: JoinOptions): Promise<NodeRecord> {
+  const token = parseTokenText(options.token);
+  // The first use of the certificate library costs 85 ms: it is loaded while the root comes.
+  const keyAndCsr = createKeyAndCsr();
+  options.onStep(`Fetching the cluster's root certificate from ${options.address}`);
+  const root = await fetchRoot(options);
+  options.onStep("Checking it against the pin in the token");
+  const clusterId = checkPin(root, token.pin, options);
+  options.onStep("Asking for a certificate");
+  const { privateKey, csr } = await keyAndCsr;
+  const probe = options.random.bytes(16);
+  const request: JoinRequest = {
+    v: 1,
+    secret: encodeBase32(token.secret),
+    csr: encodeBase64url(csr),
+    facts: options.facts,
+    probe: encodeBase64url(probe),
+    nowMs: options.clock.nowMs(),
+  };
+  const responders = await answerProbes(options, probe);
+  let reply: JoinReply;
+  try {
+    const dialer = new Dialer({
+      identity: null,
+      trust: { clusterId, roots: [root] },
+      clock: options.clock,
+    });
+    reply = await postJoin(dialer, request, options.address);
+    dialer.closeAll();
+  } finally {
+    for (const responder of responders) responder.close();
+  }
+  return keep(reply, privateKey, options);
+}
+
+function parseTokenText(text: string): { pin: Uint8Array; secret: Uint8Array } {
+  try {
+    const { rootSpkiPin, secret } = parseToken(text);
+    return { pin: rootSpkiPin, secret };
+  } catch (error) {
+    if (!(error instanceof TokenRejectedError)) throw error;
+    throw new JoinError("bad-token", error.message, { cause: error });
+  }
+}
+
+async function fetchRoot(options: JoinOptions): Promise<Bytes> {
+  let body: Bytes;
+  try {
+    ({ body } = await fetchRootUnverified({
+      address: options.address,
+      timeoutMs: TIMEOUT_MS,
+      clock: options.clock,
+    }));
+  } catch (error) {
+    if (!(error instanceof TlsDialError)) throw error;
+    throw new JoinError(
+      "no-answer",
+      `${error.message}: check the address, that \`agent\` runs there, and that TCP ` +
+        "7443 is open between the two hosts",
+      { cause: error },
+    );
+  }
+  try {
+    const answer: unknown = JSON.parse(new TextDecoder().decode(body));
+    if (
+      answer !== null && typeof answer === "object" && "roots" in answer &&
+      Array.isArray(answer.roots) && typeof answer.roots[0] === "string"
+    ) {
+      return decodeBase64url(answer.roots[0]);
+    }
+  } catch {
+    // Said below: it is no manager of ours, whatever it is.
+  }
+  throw new JoinError(
+    "no-answer",
+    `What answers at ${options.address} is not a manager of an agent cluster`,
+  );
+}
+
+function checkPin(root: Bytes, pin: Uint8Array, options: JoinOptions): string {
+  try {
+    if (rootMatchesPin(root, pin)) return clusterIdOfRoot(root);
+  } catch (error) {
+    if (!(error instanceof RootRejectedError)) throw error;
+  }
+  throw new JoinError(
+    "wrong-pin",
+    `${options.address} shows a root certificate that is not the one that the token names: either ` +
+      "the token is of another cluster, or somebody is in between. Nothing secret was sent",
+  );
+}
+
+/**
+ * Sends back what the manager sends to this host's addresses, so that it knows that they reach it.
+ */
+async function answerProbes(options: JoinOptions, probe: Uint8Array): Promise<Socket[]> {
+  const { controlAddress, vtepAddress } = options.facts;
+  const control = controlAddress.slice(0, controlAddress.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+  const sockets: Socket[] = [];
+  for (const text of new Set([control, vtepAddress])) {
+    const { family } = IpAddress.parse(text);
+    const socket = createSocket(family === 4 ? "udp4" : "udp6");
+    sockets.push(socket);
+    socket.on("message", (message: Uint8Array, sender) => {
+      if (equalBytes(message, probe)) socket.send(message, sender.port, sender.address, () => {});
+    });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once("error", reject);
+        socket.bind(options.probePort, text, resolve);
+      });
+    } catch (cause) {
+      for (const opened of sockets) opened.close();
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new JoinError(
+        "port-busy",
+        `UDP port ${options.probePort} at ${text} is needed for overlay networks and cannot be ` +
+          `used: ${reason}`,
+        { cause },
+      );
+    }
+  }
+  return sockets;
+}
+
+async function postJoin(
+  dialer: Dialer,
+  request: JoinRequest,
+  firstAddress: string,
+): Promise<JoinReply> {
+  const body = encodeUtf8(JSON.stringify(request));
+  const headers = { "content-type": "application/json" };
+  let address = firstAddress;
+  for (let hop = 0; hop < MAX_HOPS; hop++) {
+    let answer: DialResponse;
+    try {
+      answer = await dialer.request({
+        address,
+        method: "POST",
+        path: "/v1/join",
+        headers,
+        body,
+        timeoutMs: TIMEOUT_MS,
+      });
+    } catch (error) {
+      if (error instanceof TlsDialError) throw dialFailure(error);
+      throw error;
+    }
+    const leader = answer.headers.get(LEADER_HEADER);
+    if (answer.status !== 421 || leader === null) return parseReply(answer);
+    address = leader;
+  }
+  throw new JoinError("no-answer", `No manager leads: ${address} does not either. Try again`);
+}
+
+function dialFailure(error: TlsDialError): JoinError {
+  const { address, cause } = error;
+  if (error.code === "not-a-manager") {
+    return new JoinError(
+      "not-a-manager",
+      `${address} shows a certificate of a worker, not of a manager: join at a manager. ` +
+        "Nothing secret was sent",
+      { cause: error },
+    );
+  }
+  if (error.code === "clock") return clockFailure(address, cause);
+  if (error.code === "peer-rejected") {
+    return new JoinError(
+      "not-verified",
+      `${address} cannot prove that it is a manager of this cluster: ${error.message}. ` +
+        "Nothing secret was sent",
+      { cause: error },
+    );
+  }
+  return new JoinError("no-answer", error.message, { cause: error });
+}
+
+function clockFailure(address: string, cause: unknown): JoinError {
+  const reason = cause instanceof PeerRejectedError ? ` (${cause.message})` : "";
+  return new JoinError(
+    "clock",
+    `The clocks of this host and of ${address} differ by too much for certificates${reason}: set ` +
+      "this host's clock (`date` shows it), then join again",
+    { cause },
+  );
+}
+
+function parseReply(answer: DialResponse): JoinReply {
+  const body = answer.json();
+  if (answer.status === 200 && isJoinReply(body)) return body;
+  const detail = body !== null && typeof body === "object" && "detail" in body
+    ? String(body.detail)
+    : `it answered ${answer.status}`;
+  throw new JoinError("refused", `The cluster does not take this host in: ${detail}`);
+}
+
+function isJoinReply(value: unknown): value is JoinReply {
+  if (value === null || typeof value !== "object") return false;
+  const reply = value as Partial<Record<keyof JoinReply, unknown>>;
+  return reply.v === 1 && typeof reply.nodeId === "string" && typeof reply.clusterId === "string" &&
+    typeof reply.certificate === "string" && Array.isArray(reply.roots) &&
+    Array.isArray(reply.managers);
+}
+
+function keep(reply: JoinReply, privateKeyPem: string, options: JoinOptions): NodeRecord {
+  const { store, facts, clock } = options;
+  const roots = reply.roots.map((root) => decodeBase64url(root));
+  const certificate = decodeBase64url(reply.certificate);
+  const trust = { clusterId: reply.clusterId, roots };
+  let role: string;
+  try {
+    role = verifyPeer(certificate, trust, clock.nowMs()).role;
+  } catch (error) {
+    if (!(error instanceof PeerRejectedError)) throw error;
+    if (error.code === "expired" || error.code === "not-yet-valid") {
+      throw clockFailure(options.address, error);
+    }
+    throw new JoinError("not-verified", `The certificate that came is no good: ${error.message}`, {
+      cause: error,
+    });
+  }
+  const record: NodeRecord = {
+    v: 1,
+    clusterId: reply.clusterId,
+    nodeId: reply.nodeId,
+    role: role === "manager" ? "manager" : "worker",
+    controlAddress: facts.controlAddress,
+    vtepAddress: facts.vtepAddress,
+    managers: reply.managers,
+  };
+  store.writeTls(privateKeyPem, certificate, roots);
+  store.writeRecord(record);
+  return record;
+}

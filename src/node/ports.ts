@@ -1,0 +1,86 @@
+import type { Bytes, Cancel, Id } from "../base/mod.ts";
+import type { Projection } from "../state/mod.ts";
+
+/** Small files of the node, by their names relative to the state directory. */
+export interface NodeFiles {
+  /** The file's bytes, or null when there is none. */
+  read(name: string): Bytes | null;
+  /** Replaces the file; durable when it returns. Only its owner may read it. */
+  write(name: string, bytes: Uint8Array): void;
+  /** Nothing happens when it is not there. */
+  remove(name: string): void;
+}
+
+/** Where a workload is, as a person named it. */
+export type WorkloadTarget =
+  | { readonly kind: "path"; readonly path: string }
+  | { readonly kind: "pid"; readonly pid: number; readonly startTicks: number };
+
+/**
+ * One network namespace of one boot, as text: boot id and the kernel's cookie for the namespace,
+ * which, unlike its inode, is never given to another one.
+ */
+export type NamespaceKey = string;
+
+/** What a person's words for a workload stand for. */
+export interface LocatedWorkload {
+  /** As a person named it. */
+  readonly target: WorkloadTarget;
+  /** The very namespace. */
+  readonly namespace: NamespaceKey;
+}
+
+/** The host's workloads: processes in network namespaces. */
+export interface Workloads {
+  /**
+   * Finds what is meant, and keeps its namespace at hand until it is released.
+   *
+   * @throws an error with code `invalid-value` and the field at fault when there is no such
+   * workload, or its namespace is the host's own or a sandbox of the agent
+   */
+  locate(
+    wanted: { readonly netns?: string | undefined; readonly pid?: number | undefined },
+  ): LocatedWorkload;
+  /** As {@linkcode Workloads.locate} after a restart; null when that very workload is gone. */
+  adopt(workload: LocatedWorkload): LocatedWorkload | null;
+  /** Lets go of what `locate` or `adopt` has kept. */
+  release(workload: LocatedWorkload): void;
+  /** Calls once when no process is left in the namespace. */
+  onEmpty(workload: LocatedWorkload, callback: () => void): Cancel;
+}
+
+/** One endpoint that has to be put into a workload. */
+export interface LocalEndpoint {
+  /** The endpoint. */
+  readonly endpointId: Id;
+  /** Its network. */
+  readonly networkId: Id;
+  /** As a person named it. */
+  readonly target: WorkloadTarget;
+  /** Name wanted by a person, or null: the first free `ethN`. */
+  readonly interfaceName: string | null;
+}
+
+/** What the kernel has. */
+export interface OverlayStatus {
+  /** Digest of the projection that it has in full, or null. */
+  readonly applied: string | null;
+  /** Endpoints that are in their workload, and the interface's name there. */
+  readonly attached: ReadonlyMap<Id, string>;
+  /** Endpoints whose workload is gone. */
+  readonly gone: ReadonlySet<Id>;
+  /** Why the kernel does not have what it should, by endpoint or network, in its own words. */
+  readonly problems: ReadonlyMap<Id, string>;
+}
+
+/** The data plane of this host. */
+export interface Overlay {
+  /** Latest wins; the work is done later. */
+  setDesired(projection: Projection, local: readonly LocalEndpoint[]): void;
+  /** Resolves when what was desired last has been tried in full. */
+  settled(): Promise<OverlayStatus>;
+  /** The newest status. */
+  readonly status: OverlayStatus;
+  /** One line for each operation that it would do now. */
+  plan(): Promise<readonly string[]>;
+}
