@@ -1,0 +1,74 @@
+import { type HostContext, hostRoute } from "./host_context.ts";
+import { ApiProblem } from "./problem.ts";
+import type { Route } from "./route.ts";
+import { hostStatus, planView, projection } from "./schema/host.ts";
+import { healthView } from "./schema/cluster.ts";
+import { noQuery, nothing } from "./schema/parts.ts";
+
+const getStatus = hostRoute({
+  method: "GET",
+  path: "/v1/self",
+  operationId: "getStatus",
+  summary: "How this host is, whether a manager can be reached or not",
+  access: "local-root",
+  status: 200,
+  problems: [],
+  body: nothing,
+  query: noQuery,
+  reply: hostStatus,
+  handle: ({ context }) => ({ body: context.host.status() }),
+});
+
+const getPlan = hostRoute({
+  method: "GET",
+  path: "/v1/plan",
+  operationId: "getPlan",
+  summary: "What this host would change in its kernel now",
+  access: "local-root",
+  status: 200,
+  problems: [],
+  body: nothing,
+  query: noQuery,
+  reply: planView,
+  handle: async ({ context }) => ({ body: await context.host.plan() }),
+});
+
+const getProjection = hostRoute({
+  method: "GET",
+  path: "/v1/self/projection",
+  operationId: "getProjection",
+  summary: "What this host should have, as it last heard from a leader",
+  access: "local-root",
+  status: 200,
+  problems: ["not-found"],
+  body: nothing,
+  query: noQuery,
+  reply: projection,
+  handle: ({ context }) => {
+    const newest = context.host.projection();
+    if (newest !== null) return { body: newest };
+    throw new ApiProblem("not-found", "This host has not heard from a leader since it started");
+  },
+});
+
+const getHealth = hostRoute({
+  method: "GET",
+  path: "/healthz",
+  operationId: "getHostHealth",
+  summary: "This host's agent answers",
+  access: "local-root",
+  status: 200,
+  problems: [],
+  body: nothing,
+  query: noQuery,
+  reply: healthView,
+  handle: () => ({ body: { status: "ok" } }),
+});
+
+/** What is about this host alone, but for attachments. */
+export const hostRoutes: readonly Route<HostContext>[] = [
+  getStatus,
+  getPlan,
+  getProjection,
+  getHealth,
+];

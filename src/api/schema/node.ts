@@ -1,0 +1,129 @@
+import * as z from "zod";
+import type {
+  CertifyReply,
+  CertifyRequest,
+  JoinReply,
+  JoinRequest,
+  NodeFacts,
+  NodeReport,
+} from "../../state/mod.ts";
+import type { ReportReply } from "../ports.ts";
+import type { NodePatch, NodeView } from "../types.ts";
+import {
+  addressText,
+  bytesText,
+  id,
+  labels,
+  labelsPatch,
+  named,
+  role,
+  timestamp,
+  wholeNumber,
+} from "./parts.ts";
+
+const shortText = z.string().max(256);
+/** A reason in the kernel's own words. */
+const longText = z.string().max(4096);
+const controlAddress = z.string().max(64);
+const hostRoutes = z.array(addressText).max(256);
+/** A P-256 request is about 250 bytes. */
+const csr = bytesText(8192);
+const certificate = bytesText(16384);
+const roots = z.array(certificate).max(16);
+
+export const nodePatch: z.ZodType<NodePatch> = named(
+  "NodePatch",
+  z.strictObject({ labels: labelsPatch.optional() }),
+);
+
+/** What a patch can change, after it was merged. */
+export const patchedNode: z.ZodType<{ readonly labels?: Record<string, string> | undefined }> = z
+  .strictObject({ labels: z.record(z.string(), z.string()).optional() });
+
+const factFields = {
+  hostname: z.string().min(1).max(253),
+  controlAddress,
+  vtepAddress: addressText,
+  underlayMtuBytes: wholeNumber,
+  hostRoutes,
+  encryption: longText,
+  agentVersion: shortText,
+  featureLevel: wholeNumber,
+};
+
+const facts: z.ZodType<NodeFacts> = z.strictObject(factFields);
+
+export const nodeView: z.ZodType<NodeView> = named(
+  "Node",
+  z.strictObject({
+    id,
+    index: wholeNumber,
+    role,
+    labels,
+    ...factFields,
+    certificates: z.array(z.strictObject({ serial: z.string(), notAfter: timestamp })),
+    joinedAt: timestamp,
+    revision: wholeNumber,
+    alive: z.boolean(),
+    lastSeenAt: timestamp.nullable(),
+    lastError: longText.nullable(),
+  }),
+);
+
+export const joinRequest: z.ZodType<JoinRequest> = named(
+  "JoinRequest",
+  z.strictObject({
+    v: z.literal(1),
+    secret: z.string().max(64),
+    csr,
+    facts,
+    probe: bytesText(64),
+    nowMs: wholeNumber,
+  }),
+);
+
+export const joinReply: z.ZodType<JoinReply> = named(
+  "JoinReply",
+  z.strictObject({
+    v: z.literal(1),
+    nodeId: id,
+    clusterId: id,
+    certificate,
+    roots,
+    managers: z.array(z.strictObject({ id, address: controlAddress })),
+    stateTimeMs: wholeNumber,
+  }),
+);
+
+export const certifyRequest: z.ZodType<CertifyRequest> = named(
+  "CertifyRequest",
+  z.strictObject({ v: z.literal(1), csr }),
+);
+
+export const certifyReply: z.ZodType<CertifyReply> = named(
+  "CertifyReply",
+  z.strictObject({
+    v: z.literal(1),
+    certificate,
+    roots,
+  }),
+);
+
+/** A host's endpoints are bounded by the body's limit. */
+const ids = z.array(id);
+const digest = bytesText(43);
+
+export const nodeReport: z.ZodType<NodeReport> = named(
+  "NodeReport",
+  z.strictObject({
+    v: z.literal(1),
+    received: digest.nullable(),
+    applied: digest.nullable(),
+    attached: ids,
+    gone: ids,
+    lastError: longText.nullable(),
+    facts,
+  }),
+);
+
+export const reportReply: z.ZodType<ReportReply> = z.strictObject({ stateTimeMs: wholeNumber });
