@@ -1,0 +1,167 @@
+import { decodeBase64url } from "../base/mod.ts";
+import { createKeyAndCsr } from "../ca/mod.ts";
+import { foundCluster } from "../cluster/mod.ts";
+import { MachineHost, MachineWorkloads, StateFiles } from "../machine/mod.ts";
+import { IdentityStore, joinCluster } from "../node/mod.ts";
+import { DEFAULT_SETTINGS, type NodeFacts } from "../state/mod.ts";
+import { isRoot, lockFile, systemClock, systemRandom, Watcher } from "../sys/mod.ts";
+import { type AddressChoice, chooseAddresses, joinAddress, splitAddress } from "./addresses.ts";
+import { startInBackground } from "./background.ts";
+import { HostDescription } from "./describe.ts";
+import { type Directories, MEMBERSHIP_ENTRIES, pathsOf } from "./paths.ts";
+import { AGENT_VERSION } from "./version.ts";
+
+/** A host cannot become a node, or cannot stop being one. */
+export class LifecycleError extends Error {
+  /** `LifecycleError`. */
+  override name = "LifecycleError";
+}
+
+/** How a host begins as a node. */
+export interface BeginOptions extends Directories, AddressChoice {
+  /** Starts the agent, ready when it resolves. Absent: the caller runs it itself. */
+  readonly start: "background" | "none";
+}
+
+/** How to found a cluster. */
+export interface InitOptions extends BeginOptions {
+  /** Where subnets come from. */
+  readonly pool?: string | undefined;
+}
+
+/** How to join one. */
+export interface JoinOptions extends BeginOptions {
+  /** A manager: `192.0.2.1`, or with a port. */
+  readonly address: string;
+  /** `AGTKN-1-…`. */
+  readonly token: string;
+}
+
+/** Says a step in words for a person. */
+export type Say = (step: string) => void;
+
+/** What a host has become. */
+export interface Membership {
+  readonly clusterId: string;
+  readonly nodeId: string;
+  readonly controlAddress: string;
+}
+
+/** Founds a cluster with this host as its first manager. */
+export function initCluster(options: InitOptions, say: Say): Promise<Membership> {
+  return becomeMember(options, say, async (store) => {
+    const facts = await describeHost(options, null);
+    say("Making the cluster's certificate authority and this host's certificate");
+    const { privateKey, csr } = await createKeyAndCsr();
+    const { clusterId, nodeId, certificate, root } = await foundCluster({
+      directory: pathsOf(options).store,
+      clock: systemClock,
+      random: systemRandom,
+      csr,
+      facts,
+      settings: options.pool === undefined ? {} : { addressPool: options.pool },
+    });
+    const { controlAddress, vtepAddress } = facts;
+    store.writeTls(privateKey, decodeBase64url(certificate), [decodeBase64url(root)]);
+    store.writeRecord({
+      v: 1,
+      clusterId,
+      nodeId,
+      role: "manager",
+      controlAddress,
+      vtepAddress,
+      managers: [{ id: nodeId, address: controlAddress }],
+    });
+    return { clusterId, nodeId, controlAddress };
+  });
+}
+
+/** Makes this host a node of the cluster that a manager and a token name. */
+export function joinExisting(options: JoinOptions, say: Say): Promise<Membership> {
+  return becomeMember(options, say, async (store) => {
+    const { address, port } = splitAddress(options.address, DEFAULT_SETTINGS.controlPort);
+    return await joinCluster({
+      address: joinAddress(address, port),
+      token: options.token,
+      facts: await describeHost(options, address),
+      probePort: DEFAULT_SETTINGS.plainVxlanPort,
+      store,
+      clock: systemClock,
+      random: systemRandom,
+      onStep: say,
+    });
+  });
+}
+
+/**
+ * Removes what a membership keeps on this host, and nothing else that may be in its directories.
+ * The agent must not run.
+ */
+export function forgetMembership({ stateDir, runDir }: Directories): void {
+  for (const entry of MEMBERSHIP_ENTRIES) removeIfThere(`${stateDir}/${entry}`);
+  removeIfThere(pathsOf({ stateDir, runDir }).socket);
+  removeIfEmpty(runDir);
+}
+
+async function becomeMember(
+  options: BeginOptions,
+  say: Say,
+  become: (store: IdentityStore) => Promise<Membership>,
+): Promise<Membership> {
+  if (!isRoot()) {
+    throw new LifecycleError(
+      "Networks are made by root alone: run this as root, for example with sudo",
+    );
+  }
+  Deno.mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+  const answer = lockFile(pathsOf(options).lock);
+  const store = new IdentityStore(new StateFiles(options.stateDir));
+  if (answer.kind === "held" || store.exists()) {
+    if (answer.kind === "locked") answer.lock.release();
+    throw new LifecycleError(
+      `This host is a member of a cluster already (${options.stateDir}): run \`agent leave\` ` +
+        "first, or name another --state-dir and --run-dir",
+    );
+  }
+  let membership: Membership;
+  try {
+    membership = await become(store);
+  } catch (error) {
+    forgetMembership(options);
+    throw error;
+  } finally {
+    answer.lock.release();
+  }
+  if (options.start === "background") {
+    say("Starting the agent");
+    await startInBackground(options);
+  }
+  return membership;
+}
+
+async function describeHost(options: BeginOptions, leader: string | null): Promise<NodeFacts> {
+  const watcher = new Watcher();
+  try {
+    const host = new MachineHost(watcher, new MachineWorkloads(watcher));
+    const addresses = chooseAddresses(host, options, leader, DEFAULT_SETTINGS.controlPort);
+    return new HostDescription(host, addresses, AGENT_VERSION).facts();
+  } finally {
+    await watcher.close();
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    Deno.removeSync(directory);
+  } catch {
+    // Something of somebody else's is in it, or it is not there: both are as they should be.
+  }
+}

@@ -1,0 +1,29 @@
+/** Where one agent keeps its things. */
+export interface Directories {
+  /** What survives a reboot: `/var/lib/agent`. */
+  readonly stateDir: string;
+  /** What does not: `/run/agent`. */
+  readonly runDir: string;
+}
+
+/** Files of an agent, by what they are for. */
+export function pathsOf({ stateDir, runDir }: Directories) {
+  return {
+    lock: `${stateDir}/lock`,
+    store: `${stateDir}/store`,
+    attachments: `${stateDir}/attachments.db`,
+    log: `${stateDir}/agent.log`,
+    socket: `${runDir}/agent.sock`,
+  };
+}
+
+/** Entries of the state directory that belong to a membership, and go with it. */
+export const MEMBERSHIP_ENTRIES = [
+  "node.json",
+  "tls",
+  "store",
+  "attachments.db",
+  "attachments.db-wal",
+  "attachments.db-shm",
+  "agent.log",
+] as const;
