@@ -1,0 +1,297 @@
+import { ERRNO, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR } from "./constants.ts";
+import { NetlinkError } from "./errors.ts";
+import {
+  decodeDone,
+  decodeError,
+  decodeMessages,
+  encodeRequests,
+  type Message,
+  nextSequence,
+  requestBytes,
+} from "./message.ts";
+import { type Exchange, type Exchanges, refusal, type Requests, unanswered } from "./exchange.ts";
+import type { Dump, Query, Request } from "./request.ts";
+import { OverrunError, type Transport } from "./transport.ts";
+
+/** How a {@linkcode Connection} sends. */
+export interface ConnectionOptions {
+  /**
+   * How many requests go in one datagram. Their acks wait in the receive buffer: the default buffer
+   * holds 256 (so 200 is the default here), one of 8 MiB 16,000.
+   */
+  readonly requestsPerSend?: number;
+}
+
+/** What became of one request of a batch: null when it was done. */
+export type BatchResult = NetlinkError | null;
+
+/** A datagram must fit the socket's send buffer, 208 KiB by default. */
+const MAX_DATAGRAM_BYTES = 128 * 1024;
+
+/** A table that changes during each of so many dumps changes all the time. */
+const MAX_DUMPS = 10;
+
+/**
+ * Requests and answers on one socket.
+ *
+ * Answers are matched by sequence number, so calls off the thread may overlap with others. The
+ * kernel allows one dump at a time on a socket: a second one, while `dumpInParts` runs, is refused
+ * with `EBUSY`.
+ */
+export class Connection {
+  readonly #transport: Transport;
+  readonly #requestsPerSend: number;
+  readonly #exchanges = new Map<number, Exchange>();
+  #sequence = 1;
+
+  /** Takes over the transport: nobody else may receive from it. */
+  constructor(transport: Transport, options: ConnectionOptions = {}) {
+    this.#transport = transport;
+    this.#requestsPerSend = options.requestsPerSend ?? 200;
+  }
+
+  /**
+   * Sends one request; it is done when this returns.
+   *
+   * @throws {NetlinkError} when the kernel refused it, or its ack was lost (`ENOBUFS`)
+   */
+  request(request: Request): void {
+    throwIfRefused(this.batch([request]));
+  }
+
+  /**
+   * The same off the thread, for requests that hold the kernel long: deleting a link takes 16 ms,
+   * a bridge 40.
+   *
+   * @throws {NetlinkError} as {@linkcode request}
+   */
+  async requestOffThread(request: Request): Promise<void> {
+    throwIfRefused(await this.batchOffThread([request]));
+  }
+
+  /**
+   * Sends many requests in as few datagrams as the receive buffer allows. The kernel handles them in
+   * order, and one that it refuses does not stop the others.
+   *
+   * @returns one result per request, in their order
+   */
+  batch(requests: readonly Request[]): BatchResult[] {
+    const results: BatchResult[] = [];
+    for (const part of this.#parts(requests)) {
+      const exchanges = this.#open(part);
+      try {
+        this.#transport.send(encodeRequests(part, exchanges[0].sequence));
+        results.push(...this.#results(exchanges));
+      } finally {
+        this.#close(exchanges);
+      }
+    }
+    return results;
+  }
+
+  /** The same off the thread; the calling thread only reads the acks. */
+  async batchOffThread(requests: readonly Request[]): Promise<BatchResult[]> {
+    const results: BatchResult[] = [];
+    for (const part of this.#parts(requests)) {
+      const exchanges = this.#open(part);
+      try {
+        await this.#transport.sendOffThread(encodeRequests(part, exchanges[0].sequence));
+        results.push(...this.#results(exchanges));
+      } finally {
+        this.#close(exchanges);
+      }
+    }
+    return results;
+  }
+
+  /**
+   * Asks for one object.
+   *
+   * @throws {NetlinkError} when there is none (`ENODEV`, `ENOENT`, …) or the kernel refused
+   * @throws {DecodeError} when the answer cannot be understood
+   */
+  get<T>(query: Query<T>): T {
+    const exchanges = this.#open([query]);
+    const [exchange] = exchanges;
+    try {
+      this.#transport.send(encodeRequests([query], exchange.sequence));
+      while (exchange.ack === null && exchange.replies.length === 0) {
+        if (!this.#receiveOne()) throw unanswered(query);
+      }
+      const [reply] = exchange.replies;
+      if (reply !== undefined) return query.decode(reply);
+      throw refusal(exchange) ?? unanswered(query);
+    } finally {
+      this.#close(exchanges);
+    }
+  }
+
+  /**
+   * Reads a whole table, again when it changed on the way (`NLM_F_DUMP_INTR`).
+   *
+   * @throws {NetlinkError} when the kernel refused, or the table changed during 10 dumps (`EINTR`)
+   * @throws {DecodeError} when an object cannot be understood
+   */
+  dump<T>(dump: Dump<T>): T[] {
+    const steps = this.#dump(dump);
+    let step = steps.next();
+    while (step.done !== true) step = steps.next();
+    return step.value;
+  }
+
+  /**
+   * The same for long tables: between datagrams of the dump, each up to 32 KB (some hundred
+   * objects), it waits for what `pause` gives, so that the thread can do other things.
+   *
+   * @throws {NetlinkError} as {@linkcode dump}
+   * @throws {DecodeError} as {@linkcode dump}
+   */
+  async dumpInParts<T>(dump: Dump<T>, pause: () => Promise<void>): Promise<T[]> {
+    const steps = this.#dump(dump);
+    try {
+      let step = steps.next();
+      while (step.done !== true) {
+        await pause();
+        step = steps.next();
+      }
+      return step.value;
+    } finally {
+      steps.return([]);
+    }
+  }
+
+  /** Frees the socket. */
+  close(): void {
+    this.#transport.close();
+  }
+
+  /** Yields after each datagram. */
+  *#dump<T>(dump: Dump<T>): Generator<void, T[]> {
+    for (let attempt = 0; attempt < MAX_DUMPS; attempt++) {
+      const objects = yield* this.#dumpOnce(dump);
+      if (objects !== null) return objects;
+    }
+    throw new NetlinkError(dump.describe(), ERRNO.EINTR, null, {
+      detail: `the table changed during each of ${MAX_DUMPS} dumps; try again when it is quieter`,
+    });
+  }
+
+  /** Null when the table changed. Objects are decoded as they come, so a pause splits that work too. */
+  *#dumpOnce<T>(dump: Dump<T>): Generator<void, T[] | null> {
+    const exchanges = this.#open([dump]);
+    const [exchange] = exchanges;
+    const objects: T[] = [];
+    try {
+      this.#transport.send(encodeRequests([dump], exchange.sequence));
+      // Others may have received for us during a pause, even the end.
+      while (exchange.ack === null || exchange.replies.length > 0) {
+        if (exchange.replies.length === 0 && !this.#receiveOne()) {
+          if (exchange.interrupted) return null;
+          throw unanswered(dump);
+        }
+        for (const reply of exchange.replies.splice(0)) {
+          const object = dump.decode(reply);
+          if (object !== null) objects.push(object);
+        }
+        if (exchange.ack === null) yield;
+      }
+      const refused = refusal(exchange);
+      if (refused !== null) throw refused;
+      return exchange.interrupted ? null : objects;
+    } finally {
+      // A dump goes on in the kernel, and blocks the next one, until its end has been read: also
+      // when it is given up, or an object in it cannot be understood.
+      while (exchange.ack === null && this.#receiveOne());
+      this.#close(exchanges);
+    }
+  }
+
+  /** Cuts a batch where the buffer of the acks, or of the requests, would be full. */
+  *#parts(requests: readonly Request[]): Generator<Requests> {
+    let part: [Request, ...Request[]] | null = null;
+    let bytes = 0;
+    for (const request of requests) {
+      const size = requestBytes(request);
+      if (part === null) {
+        part = [request];
+      } else if (part.length < this.#requestsPerSend && bytes + size <= MAX_DATAGRAM_BYTES) {
+        part.push(request);
+        bytes += size;
+        continue;
+      } else {
+        yield part;
+        part = [request];
+      }
+      bytes = size;
+    }
+    if (part !== null) yield part;
+  }
+
+  #open(requests: Requests): Exchanges {
+    const open = (request: Request): Exchange => {
+      const exchange: Exchange = {
+        request,
+        sequence: this.#sequence,
+        replies: [],
+        ack: null,
+        interrupted: false,
+      };
+      this.#exchanges.set(exchange.sequence, exchange);
+      this.#sequence = nextSequence(this.#sequence);
+      return exchange;
+    };
+    const [first, ...others] = requests;
+    return [open(first), ...others.map(open)];
+  }
+
+  #close(exchanges: Exchanges): void {
+    for (const { sequence } of exchanges) this.#exchanges.delete(sequence);
+  }
+
+  /** Reads until each has its ack, or nothing is queued any more. */
+  #results(exchanges: Exchanges): BatchResult[] {
+    return exchanges.map((exchange) => {
+      while (exchange.ack === null) {
+        if (!this.#receiveOne()) return unanswered(exchange.request);
+      }
+      return refusal(exchange);
+    });
+  }
+
+  /** Reads one datagram and hands its messages out; false when none was queued. */
+  #receiveOne(): boolean {
+    let datagram: Uint8Array | null;
+    try {
+      datagram = this.#transport.receive();
+    } catch (cause) {
+      if (!(cause instanceof OverrunError)) throw cause;
+      // It does not say whose message was lost. Acks that are missing when the queue is empty were.
+      for (const exchange of this.#exchanges.values()) exchange.interrupted = true;
+      return true;
+    }
+    if (datagram === null) return false;
+    for (const message of decodeMessages(datagram)) this.#handOut(message);
+    return true;
+  }
+
+  #handOut(message: Message): void {
+    const exchange = this.#exchanges.get(message.sequence);
+    // Not ours: a notification, or the rest of an exchange that was given up.
+    if (exchange === undefined || message.portId !== this.#transport.portId) return;
+    if ((message.flags & NLM_F_DUMP_INTR) !== 0) exchange.interrupted = true;
+    switch (message.type) {
+      case NLMSG_ERROR:
+        exchange.ack = decodeError(message, exchange.request);
+        break;
+      case NLMSG_DONE:
+        exchange.ack = decodeDone(message, exchange.request);
+        break;
+      default:
+        exchange.replies.push(message);
+    }
+  }
+}
+
+function throwIfRefused(results: readonly BatchResult[]): void {
+  for (const result of results) if (result !== null) throw result;
+}
