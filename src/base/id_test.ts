@@ -44,5 +44,6 @@ Deno.test("equal values have one JSON text and one digest", () => {
   assert.equal(canonicalJson(left), canonicalJson(right));
   assert.equal(jsonDigest(left), jsonDigest(right));
   assert.notEqual(jsonDigest(left), jsonDigest({ ...left, e: 0 }));
+  assert.notEqual(jsonDigest(JSON.parse('{"__proto__":1}')), jsonDigest({}));
   assert.equal(jsonDigest(null).length, 43);
 });

@@ -14,7 +14,8 @@ export interface JsonObject {
 export function canonicalJson(value: Json | undefined): string {
   return JSON.stringify(value, (_key, part: Json) => {
     if (part === null || typeof part !== "object" || Array.isArray(part)) return part;
-    const sorted: Record<string, Json | undefined> = {};
+    // Without a prototype, so that a member called `__proto__` is a member like any other.
+    const sorted: Record<string, Json | undefined> = Object.create(null);
     const object = part as JsonObject;
     for (const key of Object.keys(object).sort()) sorted[key] = object[key];
     return sorted;

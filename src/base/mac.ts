@@ -1,4 +1,5 @@
-import { encodeHex } from "./bytes.ts";
+/** `00` … `ff`: a host with thousands of neighbours formats as many addresses at each look. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** An Ethernet address as lower-case text, `02:00:0a:40:00:02`. */
 export type MacText = string;
@@ -12,7 +13,9 @@ export function formatMac(bytes: Uint8Array): MacText {
   if (bytes.length !== 6) {
     throw new RangeError(`Cannot format MAC address: ${bytes.length} bytes are not 6`);
   }
-  return encodeHex(bytes).replace(/(..)(?!$)/g, "$1:");
+  let text = "";
+  for (const byte of bytes) text += text === "" ? HEX[byte] : `:${HEX[byte]}`;
+  return text;
 }
 
 /**
@@ -21,12 +24,22 @@ export function formatMac(bytes: Uint8Array): MacText {
  * @throws {TypeError} when `text` is not six pairs of digits with colons between
  */
 export function parseMac(text: string): Uint8Array<ArrayBuffer> {
-  if (!/^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(text)) {
+  if (!/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/.test(text)) {
     throw new TypeError(
       `Cannot parse MAC address: ${JSON.stringify(text)} is not xx:xx:xx:xx:xx:xx`,
     );
   }
-  return Uint8Array.from(text.split(":"), (pair) => Number.parseInt(pair, 16));
+  const bytes = new Uint8Array(6);
+  for (let index = 0; index < 6; index++) {
+    bytes[index] = (hexDigit(text, index * 3) << 4) | hexDigit(text, index * 3 + 1);
+  }
+  return bytes;
+}
+
+/** Value of a character that is known to be a hexadecimal digit. */
+function hexDigit(text: string, index: number): number {
+  const code = text.charCodeAt(index);
+  return code <= 57 ? code - 48 : (code | 32) - 87;
 }
 
 /** Whether the address can belong to one interface: not a group address, not all zero. */
