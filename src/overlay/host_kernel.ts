@@ -1,0 +1,305 @@
+import type { Clock, Id } from "../base/mod.ts";
+import {
+  bySandbox,
+  type Desired,
+  type DesiredEndpoint,
+  type DesiredNetwork,
+  type Wanted,
+} from "./desired.ts";
+import { Endpoints } from "./endpoints.ts";
+import type { Host } from "./host.ts";
+import type { LiveSandbox } from "./live_sandbox.ts";
+import { linkNamed } from "./model.ts";
+import { BRIDGE, sandboxName } from "./names.ts";
+import { formatOperation } from "./operation.ts";
+import { deviceOf, planSandbox, type SandboxPlan } from "./plan.ts";
+import { previewSandbox } from "./preview.ts";
+import type { Problem, ReconcileResult } from "./result.ts";
+import { SandboxApplier } from "./sandbox_applier.ts";
+import { Sandboxes } from "./sandboxes.ts";
+import { Slicer } from "./slicer.ts";
+
+/** What a round did. */
+export interface RoundReport {
+  /** Everything was read anew. */
+  readonly full: boolean;
+  /** One line for each operation. */
+  readonly operations: readonly string[];
+  /** Those of them that put back what had been right. */
+  readonly repairs: readonly string[];
+}
+
+/** The kernel of one host, as far as overlay networks go: looks, plans and applies. */
+export class HostKernel {
+  readonly slicer: Slicer;
+  readonly #host: Host;
+  readonly #sandboxes: Sandboxes;
+  readonly #endpoints: Endpoints;
+  readonly #applier: SandboxApplier;
+  /** By sandbox, or by endpoint. */
+  readonly #problems = new Map<string, Problem>();
+  /** Sandboxes that were as desired when last looked at. */
+  readonly #settled = new Set<string>();
+  /** Names of sandboxes that may not be right; "all" for every one that there is or should be. */
+  #pending: Set<string> | "all" = new Set();
+  #full = true;
+
+  /** @param onWork called when the kernel tells of a change that makes a round necessary */
+  constructor(host: Host, clock: Clock, onWork: () => void) {
+    this.#host = host;
+    this.slicer = new Slicer(clock);
+    this.#sandboxes = new Sandboxes(host, this.slicer, {
+      onChange: (name) => {
+        this.#expect(name);
+        onWork();
+      },
+      onPeerChange: (name, port) => {
+        this.#endpoints.distrust(port);
+        this.#expect(name);
+        onWork();
+      },
+    });
+    this.#endpoints = new Endpoints(host, this.#sandboxes.hostNamespace);
+    this.#applier = new SandboxApplier(host, this.#sandboxes, this.slicer);
+  }
+
+  /** Whether a round is necessary. */
+  get hasWork(): boolean {
+    return this.#pending === "all" || this.#pending.size > 0;
+  }
+
+  /** Has the next round go over everything. */
+  expectAll(): void {
+    this.#pending = "all";
+  }
+
+  /** Has the next round read everything anew. */
+  distrustAll(): void {
+    this.#full = true;
+    this.#sandboxes.distrustAll();
+    this.#endpoints.distrust(null);
+    this.expectAll();
+  }
+
+  /** Looks at what no notification tells of: names of sandboxes, and paths that may appear. */
+  expectWhatNobodyTells(desired: Desired): void {
+    for (const name of this.#sandboxes.renamed()) this.#expect(name);
+    for (const [name, endpoints] of bySandbox(desired).endpoints) {
+      for (const { id, target } of endpoints) {
+        const kind = this.#endpoints.kindOf(id);
+        if (target.kind !== "path" || (kind !== "waiting" && kind !== "gone")) continue;
+        const namespace = this.#host.openTarget(target);
+        namespace?.close();
+        if (namespace !== null) this.#expect(name);
+      }
+    }
+  }
+
+  /**
+   * Looks, plans and applies.
+   *
+   * @param isNewest false ends it at the next step
+   * @returns null when it was ended; everything is expected again then
+   */
+  async round(desired: Desired, isNewest: () => boolean): Promise<RoundReport | null> {
+    this.slicer.begin();
+    const wanted = bySandbox(desired);
+    const all = this.#pending === "all";
+    const full = this.#full && all;
+    const names = this.#pending === "all" ? this.#namesOfAll(wanted) : [...this.#pending];
+    this.#pending = new Set();
+    if (full) this.#full = false;
+    if (all) this.#problems.clear();
+    const report = { full, operations: [], repairs: [] };
+    for (const name of names) {
+      if (this.#isBackingOff(name)) continue;
+      if (!isNewest()) return this.#giveUp(full);
+      await this.#sandboxRound(name, wanted, report);
+      await this.slicer.pause();
+    }
+    // In the order in which they were asked for, whatever networks they are on: it decides which is
+    // `eth0`.
+    const places = new Map(desired.networks.map(({ id, name }) => [id, sandboxName(name)]));
+    for (const endpoint of desired.endpoints) {
+      const name = places.get(endpoint.networkId);
+      if (name === undefined || !names.includes(name) || this.#isBackingOff(endpoint.id)) continue;
+      if (!isNewest()) return this.#giveUp(full);
+      await this.#endpointRound(name, endpoint, wanted, report);
+      await this.slicer.pause();
+    }
+    if (all) this.#endpoints.keepOnly(desired.endpoints);
+    return report;
+  }
+
+  /**
+   * What failed is tried again in a round over everything only. An attempt makes the kernel tell of
+   * changes, and with a round for each of those there would be no end.
+   */
+  #isBackingOff(key: string): boolean {
+    return this.#problems.has(key);
+  }
+
+  #giveUp(full: boolean): null {
+    this.expectAll();
+    this.#full ||= full;
+    return null;
+  }
+
+  /** What is known after a round. */
+  status(desired: Desired): Omit<ReconcileResult, "desired"> {
+    const ofKind = (wanted: string) =>
+      desired.endpoints.map(({ id }) => id).filter((id) => this.#endpoints.kindOf(id) === wanted);
+    return {
+      problems: [...this.#problems.values()],
+      attached: ofKind("attached"),
+      waiting: ofKind("waiting"),
+      gone: ofKind("gone"),
+    };
+  }
+
+  /** What a round over everything would do, one line for each operation, from a fresh look. */
+  async preview(desired: Desired): Promise<readonly string[]> {
+    this.slicer.begin();
+    this.distrustAll();
+    const wanted = bySandbox(desired);
+    const lines: string[] = [];
+    for (const name of this.#namesOfAll(wanted)) {
+      const live = await this.#sandboxes.look(name);
+      lines.push(...previewSandbox(name, wanted, live, this.#endpoints));
+      this.#releaseForeign(live);
+    }
+    this.#full = false;
+    return lines;
+  }
+
+  /** Removes every sandbox of ours, also those that an agent before this one has left. */
+  async removeAll(): Promise<readonly Problem[]> {
+    this.slicer.begin();
+    this.#problems.clear();
+    const nothing: Wanted = { networks: new Map(), endpoints: new Map() };
+    const report = { full: true, operations: [], repairs: [] };
+    for (const name of this.#sandboxes.list()) await this.#sandboxRound(name, nothing, report);
+    return [...this.#problems.values()];
+  }
+
+  /** Closes everything; the kernel goes on forwarding. */
+  close(): void {
+    this.#sandboxes.close();
+  }
+
+  #expect(name: string): void {
+    if (this.#pending !== "all") this.#pending.add(name);
+  }
+
+  /** What goes comes first: it may hold a VNI, or the name of an interface, that another wants. */
+  #namesOfAll({ networks }: Wanted): readonly string[] {
+    const there = this.#sandboxes.list().filter((name) => !networks.has(name));
+    return [...there, ...networks.keys()];
+  }
+
+  async #sandboxRound(name: string, wanted: Wanted, report: Report): Promise<void> {
+    const network = wanted.networks.get(name) ?? null;
+    let failures = await this.#trySandbox(name, wanted, report);
+    if (failures.length > 0 && this.#settled.has(name)) {
+      // What somebody changed just now may not have been heard of yet: look again.
+      this.#sandboxes.get(name)?.distrust();
+      failures = await this.#trySandbox(name, wanted, report);
+    }
+    if (network !== null && failures.length === 0) this.#settled.add(name);
+    else this.#settled.delete(name);
+    this.#setProblem(name, network?.id ?? null, null, failures, describeNetwork(name, network));
+  }
+
+  /** @returns why it is not as it should be */
+  async #trySandbox(name: string, wanted: Wanted, report: Report): Promise<readonly string[]> {
+    const network = wanted.networks.get(name) ?? null;
+    const endpoints = wanted.endpoints.get(name) ?? [];
+    let live: LiveSandbox | null = null;
+    try {
+      live = await this.#sandboxes.look(name);
+      const plan = planSandbox(network, endpoints, live?.sandbox ?? null);
+      this.#note(name, plan, report);
+      return await this.#applier.apply(name, network, live, plan);
+    } catch (error) {
+      live?.distrust();
+      return [messageOf(error)];
+    } finally {
+      this.#releaseForeign(live);
+    }
+  }
+
+  async #endpointRound(
+    name: string,
+    endpoint: DesiredEndpoint,
+    wanted: Wanted,
+    report: Report,
+  ): Promise<void> {
+    const network = wanted.networks.get(name);
+    const live = this.#sandboxes.get(name);
+    const bridge = live === null ? null : linkNamed(live.sandbox.links, BRIDGE);
+    if (network === undefined || live === null || bridge === null || this.#problems.has(name)) {
+      // The problem of its network is told already.
+      return this.#endpoints.noteUnusable(endpoint, live);
+    }
+    const { id, networkId, ip } = endpoint;
+    const what = `endpoint ${ip} of network ${network.name}`;
+    try {
+      const context = this.#applier.context(network);
+      const done = await this.#endpoints.round(context, live, deviceOf(bridge), endpoint);
+      const lines = done.operations.map((operation) => `${name}: ${formatOperation(operation)}`);
+      report.operations.push(...lines);
+      if (done.wasAttached) report.repairs.push(...lines);
+      if (done.wasAttached && done.failures.length > 0) {
+        // As above; and its sandbox may have to be put right first.
+        live.distrust();
+        this.#expect(name);
+        return;
+      }
+      this.#setProblem(id, networkId, id, done.failures, what);
+    } catch (error) {
+      this.#setProblem(id, networkId, id, [messageOf(error)], what);
+    }
+  }
+
+  #note(name: string, plan: SandboxPlan, report: Report): void {
+    const operations = [...plan.removals, ...plan.devices, ...plan.entries];
+    const lines = operations.map((operation) => `${name}: ${formatOperation(operation)}`);
+    report.operations.push(...lines);
+    if (this.#settled.has(name)) report.repairs.push(...lines);
+  }
+
+  #setProblem(
+    key: string,
+    networkId: Id | null,
+    endpointId: Id | null,
+    failures: readonly string[],
+    what: string,
+  ): void {
+    const [first] = failures;
+    if (first === undefined) {
+      this.#problems.delete(key);
+      return;
+    }
+    const more = failures.length > 1 ? ` (and ${failures.length - 1} more of the kind)` : "";
+    const message = `Cannot set up ${what}: ${first}${more}`;
+    this.#problems.set(key, { networkId, endpointId, message });
+  }
+
+  #releaseForeign(live: LiveSandbox | null): void {
+    if (live === null || this.#sandboxes.get(live.name) !== live) return;
+    if (this.#sandboxes.owner(live) === null) this.#sandboxes.release(live);
+  }
+}
+
+interface Report extends RoundReport {
+  readonly operations: string[];
+  readonly repairs: string[];
+}
+
+function describeNetwork(name: string, network: DesiredNetwork | null): string {
+  return network === null ? `the end of namespace ${name}` : `network ${network.name}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

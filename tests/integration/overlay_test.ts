@@ -1,0 +1,551 @@
+import assert from "node:assert/strict";
+import { Cidr } from "../../src/base/mod.ts";
+import { hostRoutes, sourceAddressFor, underlayMtu } from "../../src/overlay/mod.ts";
+import { identifyProcess } from "../../src/sys/mod.ts";
+import { attempt, id, Lab, type LabNetwork, run, until } from "./overlay_lab.ts";
+
+/** Needs: root, the kernel's vxlan, bridge and veth, and `ip`, `bridge`, `ping`. */
+function overlayTest(name: string, hosts: number, test: (lab: Lab) => Promise<void>): void {
+  Deno.test({
+    name: `overlay: ${name}`,
+    sanitizeOps: true,
+    sanitizeResources: true,
+    fn: () => Lab.run(hosts, test),
+  });
+}
+
+const SHOP: LabNetwork = {
+  name: "shop",
+  endpoints: [
+    { host: 1, number: 2, workload: "web" },
+    { host: 1, number: 3, workload: "cart" },
+    { host: 2, number: 4, workload: "store" },
+  ],
+};
+
+async function startShop(lab: Lab): Promise<void> {
+  for (const workload of ["web", "cart", "store"]) await lab.addWorkload(workload);
+  await lab.apply([1, 2], [SHOP]);
+}
+
+overlayTest("workloads reach each other on one host and across hosts", 2, async (lab) => {
+  await startShop(lab);
+  assert.ok(await lab.reaches("web", "10.64.0.3"));
+  assert.ok(await lab.reaches("web", "10.64.0.4"));
+  assert.ok(await lab.reaches("store", "10.64.0.3"));
+  // The UDP socket of the VXLAN device is the host's, not the sandbox's: port 19999 is 4E1F.
+  assert.match(await lab.in(lab.host(1), "cat /proc/net/udp"), /:4E1F /);
+  assert.doesNotMatch(await lab.in(lab.sandbox(1, "shop"), "cat /proc/net/udp"), /:4E1F /);
+  // No way out but the network itself.
+  assert.equal((await lab.in(lab.workload("web"), "ip route")).trim().split("\n").length, 1);
+});
+
+overlayTest(
+  "a packet of the full size passes, one byte more is refused at home",
+  2,
+  async (lab) => {
+    await startShop(lab);
+    const web = lab.workload("web");
+    await lab.in(web, "ping -q -c 1 -W 1 -M do -s 1422 10.64.0.4");
+    const { success, output } = await attempt(
+      `ip netns exec ${web} ping -c 1 -W 1 -M do -s 1423 10.64.0.4`,
+    );
+    assert.ok(!success);
+    assert.match(output, /message too long/i);
+    // A network's MTU can change while it is used.
+    await lab.apply([1, 2], [{ ...SHOP, mtuBytes: 1400 }]);
+    await lab.in(web, "ping -q -c 1 -W 1 -M do -s 1372 10.64.0.4");
+    const after = await attempt(`ip netns exec ${web} ping -c 1 -W 1 -M do -s 1373 10.64.0.4`);
+    assert.match(after.output, /message too long/i);
+    assert.deepEqual(await lab.reconciler(1).plan(), []);
+  },
+);
+
+overlayTest("networks are isolated, and ARP for strangers is not answered", 2, async (lab) => {
+  await lab.addWorkload("spy");
+  await startShop(lab);
+  const bank: LabNetwork = { name: "bank", endpoints: [{ host: 1, number: 9, workload: "spy" }] };
+  await lab.apply([1, 2], [SHOP, bank]);
+  const spy = lab.workload("spy");
+  // An address of the other network, and a route that says it is on the link.
+  await lab.in(spy, "ip address add 10.64.0.77/24 dev eth0");
+  for (const address of ["10.64.0.2", "10.64.0.4", "192.0.2.1", "192.0.2.2"]) {
+    await lab.in(spy, `ip route replace ${address}/32 dev eth0`);
+    assert.ok(!await lab.reaches("spy", address), address);
+  }
+  const neighbours = await lab.in(spy, "ip neigh show");
+  assert.doesNotMatch(neighbours, /REACHABLE|STALE|DELAY|PERMANENT/);
+});
+
+overlayTest("broadcasts and frames to unknown addresses do not reach the wire", 2, async (lab) => {
+  await startShop(lab);
+  assert.ok(await lab.reaches("web", "10.64.0.4"));
+  const web = lab.workload("web");
+  const last = /10\.64\.0\.4 > 10\.64\.0\.2: ICMP echo reply/;
+  const packets = await lab.capture(1, "udp port 19999", last, async () => {
+    await attempt(`ip netns exec ${web} ping -q -b -c 3 -i 0.01 -W 1 10.64.0.255`);
+    await lab.in(web, "ip neigh replace 10.64.0.50 lladdr 02:11:11:11:11:11 dev eth0");
+    await attempt(`ip netns exec ${web} ping -q -c 3 -i 0.01 -W 1 10.64.0.50`);
+    await attempt(`ip netns exec ${web} ping -q -c 2 -i 0.01 -W 1 10.64.0.51`);
+    await lab.in(web, "ip neigh flush dev eth0");
+    assert.ok(await lab.reaches("web", "10.64.0.4"));
+  });
+  assert.equal(packets.match(/VXLAN/g)?.length, 2, packets);
+});
+
+overlayTest("a restarted agent finds all right and disturbs no packet", 2, async (lab) => {
+  await startShop(lab);
+  const ping = attempt(
+    `ip netns exec ${lab.workload("web")} ping -q -i 0.002 -c 500 10.64.0.4`,
+  );
+  for (let restart = 0; restart < 3; restart++) {
+    await lab.reconciler(1).close();
+    const successor = lab.start(1);
+    successor.setDesired(lab.desired(1, [SHOP]));
+    const { problems, attached } = await successor.settled();
+    assert.deepEqual([problems, attached.length], [[], 2]);
+    assert.notEqual(successor.stats.lastNoopMs, null);
+    assert.deepEqual(await successor.plan(), []);
+  }
+  assert.match((await ping).output, / 0% packet loss/);
+});
+
+overlayTest("removal leaves nothing behind", 2, async (lab) => {
+  for (const workload of ["web", "cart", "store"]) await lab.addWorkload(workload);
+  const picture = () =>
+    run(
+      `ip netns | grep '^${lab.prefix}' | cut -d ' ' -f 1 | sort
+      for name in ${lab.host(1)} ${lab.workload("web")} ${lab.workload("cart")}; do
+        ip -n $name -br link; ip -n $name -br address; ip -n $name neigh; ip -n $name route
+      done`,
+    );
+  const before = await picture();
+  await lab.apply([1], [SHOP]);
+  await lab.apply([1], []);
+  assert.equal(await picture(), before);
+  await lab.apply([1], [SHOP]);
+  await lab.reconciler(1).close();
+  // One that was never told of the network.
+  assert.deepEqual(await lab.start(1).removeAll(), []);
+  assert.equal(await picture(), before);
+});
+
+/** What a hand can do to a running network on host 1; each is put right without being asked. */
+const DAMAGES: readonly (readonly [name: string, script: string])[] = [
+  ["VXLAN device down", "ip -n $BOX link set vxlan0 down"],
+  ["VXLAN device down and up", "ip -n $BOX link set vxlan0 down; ip -n $BOX link set vxlan0 up"],
+  ["VXLAN device deleted", "ip -n $BOX link delete vxlan0"],
+  ["bridge down", "ip -n $BOX link set bridge0 down"],
+  ["bridge deleted", "ip -n $BOX link delete bridge0"],
+  ["bridge with STP", "ip -n $BOX link set bridge0 type bridge stp_state 1"],
+  ["bridge entry of a remote", "bridge -n $BOX fdb delete 02:00:0a:40:00:04 dev vxlan0 master"],
+  ["VXLAN entry", "bridge -n $BOX fdb delete 02:00:0a:40:00:04 dev vxlan0 self"],
+  [
+    "VXLAN entry to a wrong VTEP",
+    "bridge -n $BOX fdb replace 02:00:0a:40:00:04 dev vxlan0 self dst 192.0.2.99",
+  ],
+  [
+    "flooding by a default entry",
+    "bridge -n $BOX fdb append 00:00:00:00:00:00 dev vxlan0 self dst 192.0.2.99",
+  ],
+  ["neighbour", "ip -n $BOX neigh delete 10.64.0.4 dev vxlan0"],
+  [
+    "neighbour with a wrong address",
+    "ip -n $BOX neigh replace 10.64.0.4 lladdr 02:00:00:00:00:99 dev vxlan0",
+  ],
+  // It complains of neighbours that come back while it flushes.
+  ["all neighbours", "ip -n $BOX neigh flush dev vxlan0 nud permanent || true"],
+  ["bridge entry of a local", "bridge -n $BOX fdb delete 02:00:0a:40:00:02 dev $PORT master"],
+  [
+    "bridge entry at a wrong port",
+    "bridge -n $BOX fdb replace 02:00:0a:40:00:02 dev vxlan0 master static",
+  ],
+  ["port out of its bridge", "ip -n $BOX link set $PORT nomaster"],
+  ["VXLAN device out of its bridge", "ip -n $BOX link set vxlan0 nomaster"],
+  ["port learning", "bridge -n $BOX link set dev $PORT learning on flood on"],
+  ["port deleted", "ip -n $BOX link delete $PORT"],
+  ["port down", "ip -n $BOX link set $PORT down"],
+  ["MTU of the port", "ip -n $BOX link set $PORT mtu 1300"],
+  ["MTU of the VXLAN device", "ip -n $BOX link set vxlan0 mtu 1300"],
+  ["alias of the port", "ip -n $BOX link set $PORT alias stranger"],
+  ["group of the bridge", "ip -n $BOX link set bridge0 group default"],
+  ["workload's interface down", "ip -n $WEB link set eth0 down"],
+  ["workload's MTU", "ip -n $WEB link set eth0 mtu 1300"],
+  ["workload's MAC address", "ip -n $WEB link set eth0 address 02:00:00:00:00:99"],
+  ["workload's address", "ip -n $WEB address flush dev eth0"],
+  ["workload's interface deleted", "ip -n $WEB link delete eth0"],
+  ["sandbox's name", "ip netns delete $BOX"],
+];
+
+overlayTest("what a hand breaks is repaired within a second", 2, async (lab) => {
+  await startShop(lab);
+  const port = `ep${id("shop 2").slice(0, 13)}`;
+  const names = `BOX=${lab.sandbox(1, "shop")} PORT=${port} WEB=${lab.workload("web")}`;
+  const pictureOf = `
+    ip -n $BOX -d -o link | sed -E 's/^[0-9]+: //; s/@[^ :]*//; s/link.ether [^ ]*//;
+      s/link-netnsid [0-9]+//; s/link-netns [^ ]*//; s/(designated|bridge)_[a-z]+ [^ ]*//g;
+      s/[a-z_]*timer +[0-9.]+//g; s/port_(id|no) [^ ]*//g; s/state [A-Z]+//g;
+      s/(LOWER_UP|M-DOWN|NO-CARRIER)//g' | sort
+    bridge -n $BOX fdb | grep -v 'self permanent$\\|master bridge0 permanent' | sort
+    ip -n $BOX neigh
+    ip -n $WEB -o link show eth0 | sed -E 's/^[0-9]+: //; s/@.*> /> /; s/link-netns.*//'
+    ip -n $WEB -br address show eth0 scope global | sed 's/@[^ ]*//'`;
+  const picture = () => run(`${names}; ${pictureOf}`);
+  const before = await picture();
+  for (const [name, script] of DAMAGES) {
+    await run(`${names}; ${script}`);
+    const startedMs = performance.now();
+    await until(`${name} is repaired`, async () => {
+      const now = await attempt(`${names}; ${pictureOf}`);
+      return now.success && now.output === before;
+    });
+    // Two or three of the checks above, in processes of their own, are part of it.
+    const elapsedMs = performance.now() - startedMs;
+    const limitMs = name === "sandbox's name" ? 2_500 : 1_000;
+    assert.ok(elapsedMs < limitMs, `${name} took ${elapsedMs} ms`);
+    assert.ok(await lab.reaches("web", "10.64.0.4"), name);
+    assert.ok(await lab.reaches("cart", "10.64.0.2"), name);
+  }
+  assert.deepEqual(await lab.reconciler(1).plan(), []);
+  assert.ok(lab.reconciler(1).stats.repairs >= DAMAGES.length);
+});
+
+overlayTest("a stranger's namespace of our name stays, and is named", 1, async (lab) => {
+  const box = lab.sandbox(1, "shop");
+  await run(`ip netns add ${box}; ip -n ${box} link add bridge9 type bridge`);
+  const before = await run(`ip -n ${box} -o link`);
+  await lab.addWorkload("web");
+  const reconciler = lab.reconciler(1);
+  reconciler.setDesired(lab.desired(1, [SHOP]));
+  const { problems, attached } = await reconciler.settled();
+  assert.deepEqual(attached, []);
+  assert.equal(problems.length, 1);
+  assert.match(problems[0]?.message ?? "", /network shop.*namespace that is not ours/);
+  assert.deepEqual(await reconciler.removeAll(), []);
+  assert.equal(await run(`ip -n ${box} -o link`), before);
+});
+
+overlayTest("a stranger who takes a running sandbox's name keeps it", 1, async (lab) => {
+  for (const workload of ["web", "cart"]) await lab.addWorkload(workload);
+  await lab.apply([1], [SHOP]);
+  const box = lab.sandbox(1, "shop");
+  await run(`ip netns delete ${box}; ip netns add ${box}; ip -n ${box} link set lo alias theirs`);
+  await until("it is told", () => Promise.resolve(lab.reconciler(1).result.problems.length === 1));
+  assert.match(lab.reconciler(1).result.problems[0]?.message ?? "", /that is not ours/);
+  assert.deepEqual(lab.reconciler(1).result.attached, []);
+  assert.match(await run(`ip -n ${box} link show lo`), /alias theirs/);
+  // Ours has gone, so its workloads are not left with half a network.
+  assert.doesNotMatch(await lab.in(lab.workload("web"), "ip link"), /eth0/);
+  await run(`ip netns delete ${box}`);
+  await until("all is back", () => Promise.resolve(lab.reconciler(1).result.attached.length === 2));
+  await lab.reconciler(1).settled();
+  assert.ok(await lab.reaches("web", "10.64.0.3"));
+});
+
+overlayTest(
+  "a sandbox that went while the agent was away is made again at once",
+  1,
+  async (lab) => {
+    for (const workload of ["web", "cart"]) await lab.addWorkload(workload);
+    await lab.apply([1], [SHOP]);
+    await lab.reconciler(1).close();
+    // The kernel holds the VNI for some time after that.
+    await run(`ip netns delete ${lab.sandbox(1, "shop")}`);
+    lab.start(1);
+    await lab.apply([1], [SHOP]);
+    assert.ok(await lab.reaches("web", "10.64.0.3"));
+  },
+);
+
+overlayTest("a busy UDP port is told with the name of who holds it", 1, async (lab) => {
+  await lab.addWorkload("web");
+  const holder = new Deno.Command("ip", {
+    args: [
+      ...["netns", "exec", lab.host(1), Deno.execPath(), "eval", "--unstable-net"],
+      `Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 19999 });
+      await new Promise(() => setInterval(() => {}, 1000));`,
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const reconciler = lab.reconciler(1);
+  try {
+    await until(
+      "the port is held",
+      async () => /:4E1F /.test(await lab.in(lab.host(1), "cat /proc/net/udp")),
+    );
+    reconciler.setDesired(lab.desired(1, [SHOP]));
+    const { problems, attached } = await reconciler.settled();
+    assert.deepEqual(attached, []);
+    const expected = new RegExp(
+      `EADDRINUSE.*UDP port 19999 is held by process ${holder.pid} \\(deno`,
+    );
+    assert.match(problems[0]?.message ?? "", expected);
+  } finally {
+    holder.kill("SIGKILL");
+    await holder.status;
+  }
+  // It is tried again without being asked.
+  await until("the network is up", async () => {
+    await reconciler.settled();
+    return reconciler.result.problems.length === 0 && reconciler.result.attached.length === 1;
+  });
+});
+
+overlayTest("a VXLAN device of a stranger with our VNI and port is named", 1, async (lab) => {
+  await lab.addWorkload("web");
+  await run(
+    `ip -n ${lab.host(1)} link add theirs type vxlan id 4096 dstport 19999 local 192.0.2.1 noudpcsum
+    ip -n ${lab.host(1)} link set theirs up`,
+  );
+  const reconciler = lab.reconciler(1);
+  reconciler.setDesired(lab.desired(1, [SHOP]));
+  const { problems } = await reconciler.settled();
+  assert.match(
+    problems[0]?.message ?? "",
+    /VNI 4096 on UDP port 19999 is taken by the device theirs/,
+  );
+  await run(`ip -n ${lab.host(1)} link show theirs`);
+});
+
+overlayTest(
+  "interfaces are made in the order asked for, under the names asked for",
+  1,
+  async (lab) => {
+    await lab.addWorkload("web");
+    const endpoint = { host: 1, number: 2, workload: "web" };
+    const networks = [
+      { name: "zebra", endpoints: [endpoint] },
+      { name: "bank", endpoints: [{ ...endpoint, interfaceName: "money" }] },
+      { name: "ant", endpoints: [endpoint] },
+    ];
+    await lab.apply([1], networks);
+    const web = lab.workload("web");
+    const links: Shown[] = JSON.parse(await lab.in(web, "ip -4 -j address show scope global"));
+    const shown = links.flatMap(({ ifname, addr_info }) =>
+      (addr_info ?? []).map(({ local }) => `${ifname} ${local}`)
+    );
+    assert.deepEqual(shown, ["eth0 10.64.0.2", "money 10.64.1.2", "eth1 10.64.2.2"]);
+  },
+);
+
+overlayTest(
+  "an interface name that is taken is refused, and nothing is left of it",
+  1,
+  async (lab) => {
+    await lab.addWorkload("web");
+    await lab.in(lab.workload("web"), "ip link add mine type bridge");
+    const endpoints = [{ host: 1, number: 2, workload: "web", interfaceName: "mine" }];
+    const reconciler = lab.reconciler(1);
+    reconciler.setDesired(lab.desired(1, [{ name: "shop", endpoints }]));
+    const { problems, attached } = await reconciler.settled();
+    assert.deepEqual(attached, []);
+    assert.match(problems[0]?.message ?? "", /an interface mine in .*web already/);
+    assert.equal(problems[0]?.endpointId, id("shop 2"));
+    assert.doesNotMatch(await run(`ip -n ${lab.sandbox(1, "shop")} link`), /: ep/);
+  },
+);
+
+overlayTest(
+  "a path that does not exist yet is waited for; a workload that ends is told",
+  1,
+  async (lab) => {
+    const endpoints = [{ host: 1, number: 2, workload: "web" }];
+    const reconciler = lab.reconciler(1);
+    reconciler.setDesired(lab.desired(1, [{ name: "shop", endpoints }]));
+    const first = await reconciler.settled();
+    assert.deepEqual([first.problems, first.waiting], [[], [id("shop 2")]]);
+    await lab.addWorkload("web");
+    await until("it is attached", () => Promise.resolve(reconciler.result.attached.length === 1));
+    await run(`ip netns delete ${lab.workload("web")}`);
+    await until("it is told", () => Promise.resolve(reconciler.result.gone.length === 1));
+    assert.deepEqual([reconciler.result.problems, reconciler.result.attached], [[], []]);
+    await lab.addWorkload("web");
+    await until(
+      "it is attached again",
+      () => Promise.resolve(reconciler.result.attached.length === 1),
+    );
+  },
+);
+
+overlayTest("a workload named by a process goes with it", 1, async (lab) => {
+  const workload = new Deno.Command("unshare", { args: ["--net", "sleep", "1000"] }).spawn();
+  const reconciler = lab.reconciler(1);
+  try {
+    await until("it is in its own namespace", async () => {
+      const { output } = await attempt(`readlink /proc/${workload.pid}/ns/net /proc/self/ns/net`);
+      return new Set(output.trim().split("\n")).size === 2;
+    });
+    const target = { kind: "pid" as const, pid: workload.pid, startTicks: 0 };
+    const identity = identifyProcess(workload.pid);
+    assert.ok(identity);
+    const desired = (startTicks: number) => {
+      const endpoints = [{ host: 1, number: 2, target: { ...target, startTicks } }];
+      return lab.desired(1, [{ name: "shop", endpoints }]);
+    };
+    reconciler.setDesired(desired(identity.startTicks));
+    assert.deepEqual((await reconciler.settled()).attached, [id("shop 2")]);
+    workload.kill("SIGKILL");
+    await workload.status;
+    await until("it is told", () => Promise.resolve(reconciler.result.gone.length === 1));
+    // Another process with the same pid is not the workload.
+    reconciler.setDesired(desired(identity.startTicks + 1));
+    assert.deepEqual((await reconciler.settled()).gone, [id("shop 2")]);
+  } finally {
+    try {
+      workload.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await workload.status;
+  }
+});
+
+overlayTest("another VTEP address takes effect, also of a remote", 2, async (lab) => {
+  await startShop(lab);
+  await run(`ip -n ${lab.host(2)} address add 192.0.2.22/24 dev under0`);
+  const moved = (host: number) => {
+    const desired = lab.desired(host, [SHOP]);
+    const networks = desired.networks.map((network) => ({
+      ...network,
+      vtepAddress: host === 2 ? "192.0.2.22" : network.vtepAddress,
+      remotes: network.remotes.map((remote) =>
+        remote.vtepAddress === "192.0.2.2" ? { ...remote, vtepAddress: "192.0.2.22" } : remote
+      ),
+    }));
+    return { ...desired, networks };
+  };
+  for (const host of [1, 2]) {
+    lab.reconciler(host).setDesired(moved(host));
+    assert.deepEqual((await lab.reconciler(host).settled()).problems, []);
+  }
+  await run(`ip -n ${lab.host(2)} address delete 192.0.2.2/24 dev under0
+    ip -n ${lab.host(2)} address show dev under0 | grep -q 192.0.2.22 ||
+      ip -n ${lab.host(2)} address add 192.0.2.22/24 dev under0`);
+  assert.ok(await lab.reaches("web", "10.64.0.4"));
+});
+
+overlayTest(
+  "an endpoint that cannot be attached in full is not attached at all",
+  1,
+  async (lab) => {
+    await lab.addWorkload("web");
+    const endpoints = [{ host: 1, number: 2, workload: "web" }];
+    const reconciler = lab.reconciler(1);
+    const desired = lab.desired(1, [{ name: "shop", endpoints }]);
+    // The veth is made before its address is refused.
+    const impossible = desired.endpoints.map((endpoint) => ({ ...endpoint, prefixLength: 33 }));
+    reconciler.setDesired({ ...desired, endpoints: impossible });
+    const { problems, attached } = await reconciler.settled();
+    assert.deepEqual(attached, []);
+    assert.match(problems[0]?.message ?? "", /attach .* failed: .*33/);
+    assert.doesNotMatch(await run(`ip -n ${lab.sandbox(1, "shop")} link`), /: ep/);
+    assert.doesNotMatch(await lab.in(lab.workload("web"), "ip link"), /eth0/);
+    reconciler.setDesired(desired);
+    assert.deepEqual((await reconciler.settled()).attached, [id("shop 2")]);
+  },
+);
+
+overlayTest(
+  "a fight with somebody who puts things back does not eat the processor",
+  1,
+  async (lab) => {
+    await lab.addWorkload("web");
+    const shop = { name: "shop", endpoints: [{ host: 1, number: 2, workload: "web" }] };
+    await lab.apply([1], [shop]);
+    const first = lab.reconciler(1);
+    const other = lab.start(1);
+    try {
+      const startedMs = performance.now();
+      other.setDesired(lab.desired(1, [{ ...shop, mtuBytes: 1400 }]));
+      // At most 50 rounds in what is left of a second, and 50 in the next.
+      const before = first.stats.rounds;
+      await until("they have fought", () => Promise.resolve(first.stats.rounds >= before + 110));
+      assert.ok(performance.now() - startedMs > 1_000);
+    } finally {
+      await first.close();
+    }
+  },
+);
+
+overlayTest("the newest desired state wins, whatever is under way", 1, async (lab) => {
+  await lab.addWorkload("web");
+  const reconciler = lab.reconciler(1);
+  const networks = Array.from({ length: 8 }, (_, place): LabNetwork => ({
+    name: `net${place}`,
+    endpoints: [{ host: 1, number: 2, workload: "web" }],
+  }));
+  reconciler.setDesired(lab.desired(1, networks));
+  const first = reconciler.settled();
+  await until(
+    "some of them are there",
+    async () => (await run(`ip netns`)).includes(lab.sandbox(1, "net1")),
+  );
+  const newest = lab.desired(1, networks.slice(0, 1));
+  reconciler.setDesired(newest);
+  assert.equal((await reconciler.settled()).desired, newest);
+  assert.equal((await first).desired, newest);
+  assert.deepEqual(await reconciler.plan(), []);
+  const names = (await run("ip netns")).split("\n").map((line) => line.split(" ")[0] ?? "");
+  const sandboxes = names.filter((name) => name.startsWith(lab.sandbox(1, "")));
+  assert.deepEqual(sandboxes, [lab.sandbox(1, "net0")]);
+});
+
+overlayTest("what the host says of itself: source address, routes, MTU", 2, async (lab) => {
+  const host = lab.testHost(1);
+  const ip = (command: string) => run(`ip -n ${lab.host(1)} ${command}`);
+  const pool = Cidr.parse("10.64.0.0/11");
+  assert.deepEqual(sourceAddressFor(host, "192.0.2.2"), { kind: "found", address: "192.0.2.1" });
+  // The only address, for want of a default route; then one of two.
+  assert.deepEqual(sourceAddressFor(host, null), { kind: "found", address: "192.0.2.1" });
+  await ip("link add other0 type bridge");
+  await ip("link set other0 mtu 1400 up");
+  await ip("address add 198.51.100.7/24 dev other0");
+  const ambiguous = {
+    kind: "ambiguous",
+    choices: [
+      { address: "192.0.2.1", interfaceName: "under0" },
+      { address: "198.51.100.7", interfaceName: "other0" },
+    ],
+  };
+  assert.deepEqual(sourceAddressFor(host, null), ambiguous);
+  assert.deepEqual(sourceAddressFor(host, "203.0.113.9"), ambiguous);
+  await ip("route add default via 192.0.2.2");
+  await ip("route add default via 198.51.100.1 metric 100");
+  assert.deepEqual(sourceAddressFor(host, null), { kind: "found", address: "192.0.2.1" });
+  await ip("route add default via 198.51.100.1 metric 0 table 77");
+  await ip("route append default via 198.51.100.1");
+  assert.deepEqual(sourceAddressFor(host, null), ambiguous);
+
+  assert.deepEqual(hostRoutes(host, pool), []);
+  await ip("route add 10.64.2.0/24 dev other0; ip -n $0 route add 10.64.3.0/24 dev other0"
+    .replace("$0", lab.host(1)));
+  await ip("route add blackhole 10.0.0.0/10");
+  await ip("route add 10.96.0.0/16 dev other0");
+  await ip("address add 10.70.0.1/32 dev other0");
+  await lab.addWorkload("web");
+  // Our own endpoint in the host's namespace is no reason to avoid its subnet.
+  await lab.apply([1], [{
+    name: "shop",
+    endpoints: [{
+      host: 1,
+      number: 2,
+      target: { kind: "path", path: `/run/netns/${lab.host(1)}` },
+    }],
+  }]);
+  assert.deepEqual(hostRoutes(host, pool), ["10.64.2.0/23", "10.70.0.1/32"]);
+
+  assert.equal(underlayMtu(host, "192.0.2.1", []), 1500);
+  assert.equal(underlayMtu(host, "192.0.2.1", ["192.0.2.2", "192.0.2.1"]), 1500);
+  await ip("route add 203.0.113.1/32 via 198.51.100.1");
+  assert.equal(underlayMtu(host, "192.0.2.1", ["192.0.2.2", "203.0.113.1"]), 1400);
+  await ip("route add 203.0.113.2/32 via 192.0.2.2 mtu 1300");
+  assert.equal(underlayMtu(host, "192.0.2.1", ["192.0.2.2", "203.0.113.2"]), 1300);
+});
+
+/** As `ip -j address` shows an interface. */
+interface Shown {
+  readonly ifname: string;
+  readonly addr_info?: readonly { readonly local: string }[];
+}
