@@ -20,6 +20,12 @@ import { type Directories, pathsOf } from "./paths.ts";
 import { principalOf, standingOf } from "./standing.ts";
 import { AGENT_VERSION } from "./version.ts";
 
+/**
+ * A node that takes itself out of the cluster still hears the answer; its next request is refused
+ * in any case, for the state does not know it any more.
+ */
+const LAST_WORDS_MS = 200;
+
 /** How to run. */
 export interface DaemonOptions extends Directories {
   readonly logLevel: LogLevel;
@@ -114,7 +120,9 @@ class Manager {
       clock: systemClock,
       random: systemRandom,
       logger,
-      onRemoved: (ids) => ids.forEach((id) => listener.closePeer(id)),
+      onRemoved: (ids) => {
+        systemClock.schedule(LAST_WORDS_MS, () => ids.forEach((id) => listener.closePeer(id)));
+      },
     });
     const app = createClusterApp(plane, { logger, agentVersion: AGENT_VERSION });
     const { identity, trust } = new IdentityStore(files).readTls();

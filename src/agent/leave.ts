@@ -1,51 +1,36 @@
 import { MachineHost, MachineWorkloads, StateFiles } from "../machine/mod.ts";
-import { IdentityStore, type NodeRecord } from "../node/mod.ts";
+import { IdentityStore } from "../node/mod.ts";
 import { Reconciler } from "../overlay/mod.ts";
 import { createLogger, type FileLock, lockFile, systemClock, Watcher } from "../sys/mod.ts";
-import { forgetMembership, LifecycleError, type Say } from "./lifecycle.ts";
+import type { Say } from "../cli/mod.ts";
+import { forgetMembership, LifecycleError } from "./lifecycle.ts";
 import { type Directories, pathsOf } from "./paths.ts";
 
 const STOP_DEADLINE_MS = 15_000;
 const LOOK_AGAIN_MS = 20;
 
-/** How to leave. */
-export interface LeaveOptions extends Directories {
-  /**
-   * `tell`: the cluster has to let the node go first. `force`: it is not asked; for the last
-   * manager, with which the cluster ends, and for a host that no manager can be reached from.
-   */
-  readonly cluster: "tell" | "force";
-  /**
-   * Asks the cluster, through the agent of this host, to remove this node.
-   *
-   * @throws when it refuses, or no agent runs
-   */
-  readonly removeFromCluster: (nodeId: string) => Promise<void>;
-}
-
-/** Ends this host's membership: nothing of ours stays, in the kernel or on the disk. */
-export async function leaveCluster(options: LeaveOptions, say: Say): Promise<void> {
-  const record = readRecord(options);
-  if (options.cluster === "tell") {
-    say("Telling the cluster");
-    await options.removeFromCluster(record.nodeId);
+/**
+ * Takes everything of ours off this host: the agent, what it made in the kernel, its files. What
+ * the cluster knows of the node is the caller's concern.
+ *
+ * @throws {LifecycleError} when this host is no member, or something does not go
+ */
+export async function leaveHost(directories: Directories, say: Say): Promise<void> {
+  if (!new IdentityStore(new StateFiles(directories.stateDir)).exists()) {
+    throw new LifecycleError(
+      `This host is not a member of a cluster: ${directories.stateDir} holds none`,
+    );
   }
   say("Stopping the agent");
-  const lock = await stopAgent(options);
+  const lock = await stopAgent(directories);
   try {
     say("Taking its networks off this host");
     await clearKernel();
-    forgetMembership(options);
-    Deno.removeSync(pathsOf(options).lock);
+    forgetMembership(directories);
+    Deno.removeSync(pathsOf(directories).lock);
   } finally {
     lock.release();
   }
-}
-
-function readRecord({ stateDir }: Directories): NodeRecord {
-  const store = new IdentityStore(new StateFiles(stateDir));
-  if (store.exists()) return store.readRecord();
-  throw new LifecycleError(`This host is not a member of a cluster: ${stateDir} holds none`);
 }
 
 /** The lock is the proof that it has ended; until then it may still write to the kernel. */
@@ -58,7 +43,7 @@ async function stopAgent(directories: Directories): Promise<FileLock> {
     if (answer.kind === "locked") return answer.lock;
     const { holderPid } = answer;
     if (holderPid !== null && holderPid !== asked) {
-      Deno.kill(holderPid, "SIGTERM");
+      endProcess(holderPid);
       asked = holderPid;
     }
     if (systemClock.monotonicMs() > endMs) {
@@ -68,6 +53,15 @@ async function stopAgent(directories: Directories): Promise<FileLock> {
       );
     }
     await new Promise<void>((resolve) => void systemClock.schedule(LOOK_AGAIN_MS, resolve));
+  }
+}
+
+/** It may have ended by itself since the lock was looked at: the cluster has removed it. */
+function endProcess(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGTERM");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

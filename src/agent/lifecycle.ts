@@ -1,11 +1,12 @@
 import { decodeBase64url } from "../base/mod.ts";
 import { createKeyAndCsr } from "../ca/mod.ts";
+import type { BeginOptions, InitOptions, JoinOptions, Membership, Say } from "../cli/mod.ts";
 import { foundCluster } from "../cluster/mod.ts";
 import { MachineHost, MachineWorkloads, StateFiles } from "../machine/mod.ts";
 import { IdentityStore, joinCluster } from "../node/mod.ts";
 import { DEFAULT_SETTINGS, type NodeFacts } from "../state/mod.ts";
 import { isRoot, lockFile, systemClock, systemRandom, Watcher } from "../sys/mod.ts";
-import { type AddressChoice, chooseAddresses, joinAddress, splitAddress } from "./addresses.ts";
+import { chooseAddresses, joinAddress, splitAddress } from "./addresses.ts";
 import { startInBackground } from "./background.ts";
 import { HostDescription } from "./describe.ts";
 import { type Directories, MEMBERSHIP_ENTRIES, pathsOf } from "./paths.ts";
@@ -17,35 +18,8 @@ export class LifecycleError extends Error {
   override name = "LifecycleError";
 }
 
-/** How a host begins as a node. */
-export interface BeginOptions extends Directories, AddressChoice {
-  /** Starts the agent, ready when it resolves. Absent: the caller runs it itself. */
-  readonly start: "background" | "none";
-}
-
-/** How to found a cluster. */
-export interface InitOptions extends BeginOptions {
-  /** Where subnets come from. */
-  readonly pool?: string | undefined;
-}
-
-/** How to join one. */
-export interface JoinOptions extends BeginOptions {
-  /** A manager: `192.0.2.1`, or with a port. */
-  readonly address: string;
-  /** `AGTKN-1-…`. */
-  readonly token: string;
-}
-
-/** Says a step in words for a person. */
-export type Say = (step: string) => void;
-
-/** What a host has become. */
-export interface Membership {
-  readonly clusterId: string;
-  readonly nodeId: string;
-  readonly controlAddress: string;
-}
+/** What a host has become, before anything runs on it. */
+type Joined = Pick<Membership, "clusterId" | "nodeId" | "controlAddress">;
 
 /** Founds a cluster with this host as its first manager. */
 export function initCluster(options: InitOptions, say: Say): Promise<Membership> {
@@ -106,7 +80,7 @@ export function forgetMembership({ stateDir, runDir }: Directories): void {
 async function becomeMember(
   options: BeginOptions,
   say: Say,
-  become: (store: IdentityStore) => Promise<Membership>,
+  become: (store: IdentityStore) => Promise<Joined>,
 ): Promise<Membership> {
   if (!isRoot()) {
     throw new LifecycleError(
@@ -123,20 +97,21 @@ async function becomeMember(
         "first, or name another --state-dir and --run-dir",
     );
   }
-  let membership: Membership;
+  let joined: Joined;
   try {
-    membership = await become(store);
+    joined = await become(store);
   } catch (error) {
     forgetMembership(options);
+    Deno.removeSync(pathsOf(options).lock);
     throw error;
   } finally {
     answer.lock.release();
   }
-  if (options.start === "background") {
-    say("Starting the agent");
-    await startInBackground(options);
-  }
-  return membership;
+  const membership = { ...joined, logPath: pathsOf(options).log };
+  if (options.start === "none") return { ...membership, runs: "not" };
+  say("Starting the agent");
+  await startInBackground(options);
+  return { ...membership, runs: "as-process" };
 }
 
 async function describeHost(options: BeginOptions, leader: string | null): Promise<NodeFacts> {

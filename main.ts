@@ -1,0 +1,3 @@
+import { runAgent } from "./src/agent.ts";
+
+await runAgent(Deno.args);

@@ -1,0 +1,24 @@
+/**
+ * Composes the program of its parts. What is heavy (certificates, TLS, the API, the data plane) is
+ * loaded only for the commands that need it: `agent exec` and `agent --version` do not.
+ *
+ * @module
+ */
+import { AGENT_VERSION } from "./agent/version.ts";
+import { endProcess, type ExecHost, main, systemProcess } from "./cli/mod.ts";
+
+/** Does what the arguments say, and ends the process with the exit code that belongs to it. */
+export async function runAgent(args: readonly string[]): Promise<never> {
+  const code = await main(args, {
+    process: systemProcess,
+    version: AGENT_VERSION,
+    lifecycle: async () => (await import("./agent/lifecycle_port.ts")).lifecycle,
+    execHost: loadExecHost,
+  });
+  return endProcess(code);
+}
+
+async function loadExecHost(): Promise<ExecHost> {
+  const { becomeCommand, BlockingUnixStream } = await import("./sys/mod.ts");
+  return { becomeCommand, connectUnix: (path) => BlockingUnixStream.connect(path) };
+}
