@@ -1,36 +1,40 @@
 import {
-  assert,
+  type Bytes,
   type Clock,
   decodeBase32,
   decodeBase64url,
   type Id,
   IpAddress,
   type Logger,
+  type Principal,
 } from "../base/mod.ts";
 import { hashSecret } from "../ca/mod.ts";
 import {
   type ClusterState,
   type Command,
+  type CommandKind,
   type CommandValues,
   type JoinReply,
   type JoinRequest,
-  type Outcome,
   type Token,
-  valueOf,
 } from "../state/mod.ts";
 import type { Issuer } from "./issuer.ts";
-import { managerAddresses } from "./node_streams.ts";
+import { managerAddresses } from "./managers.ts";
 import { answersProbe } from "./probe.ts";
 import { RefusedError } from "./refused_error.ts";
 
 const MAX_CLOCK_SKEW_MS = 5 * 60_000;
+const PROBE_BYTES = 16;
 
 /** What {@linkcode Admission} needs of the control plane. */
 export interface AdmissionLedger {
   readonly state: ClusterState;
   newId(): Id;
   stateTimeMs(): number;
-  writeOnce(principal: { readonly kind: "anonymous" }, command: Command): Promise<Outcome>;
+  writeOnce<Kind extends CommandKind>(
+    principal: Principal,
+    command: Command & { readonly kind: Kind },
+  ): Promise<CommandValues[Kind]>;
 }
 
 /** Takes in new members. */
@@ -58,36 +62,32 @@ export class Admission {
    * @throws {RefusedError} when the joiner is not taken in
    */
   async join(request: JoinRequest, peerAddress: string): Promise<JoinReply> {
+    const { facts } = request;
     const secretHash = hashSecret(decodeSecret(request.secret));
-    const token = this.#findToken(secretHash);
+    const { role } = this.#findToken(secretHash);
     this.#checkClock(request.nowMs);
+    const { publicKey } = this.#issuer.readRequest(request.csr);
     await this.#probe(request);
     const id = this.#ledger.newId();
-    const certificate = await this.#issuer.issueNode(this.#ledger.state, {
-      id,
-      role: token.role,
-      csr: request.csr,
+    const certificate = await this.#issuer.issueNode(this.#ledger.state, { id, role, publicKey });
+    const joined = await this.#ledger.writeOnce({ kind: "anonymous" }, {
+      kind: "node.join",
+      body: { secretHash, node: { id, role, labels: {}, facts, certificate } },
     });
-    const node = { id, role: token.role, labels: {}, facts: request.facts, certificate };
-    const command: Command = { kind: "node.join", body: { secretHash, node } };
-    const outcome = await this.#ledger.writeOnce({ kind: "anonymous" }, command);
-    if (!outcome.ok) throw new RefusedError(outcome.rejection);
-    return this.#reply(valueOf("node.join", outcome.value), peerAddress);
-  }
-
-  #reply(joined: CommandValues["node.join"], peerAddress: string): JoinReply {
-    const { state } = this.#ledger;
-    const node = state.nodes.get(joined.id);
-    assert(node !== undefined, "a node that has joined is there");
     this.#logger.info("A node has joined", {
-      node: node.id,
-      hostname: node.facts.hostname,
-      role: node.role,
+      node: joined.id,
+      hostname: facts.hostname,
+      role,
       peer: peerAddress,
     });
+    return this.#reply(joined);
+  }
+
+  #reply(joined: CommandValues["node.join"]): JoinReply {
+    const { state } = this.#ledger;
     return {
       v: 1,
-      nodeId: node.id,
+      nodeId: joined.id,
       clusterId: state.clusterId,
       certificate: joined.certificate,
       roots: state.authority.roots,
@@ -127,7 +127,7 @@ export class Admission {
       "",
     );
     const port = this.#ledger.state.settings.plainVxlanPort;
-    const payload = decodeBase64url(request.probe);
+    const payload = decodeProbe(request.probe);
     const addresses = [...new Set([control, vtepAddress])];
     await Promise.all(addresses.map(async (text) => {
       const address = parseAddress(text);
@@ -141,12 +141,23 @@ export class Admission {
   }
 }
 
+/** Short ones could be guessed, and so answered by a host that was not asked. */
+function decodeProbe(text: string): Bytes {
+  let probe: Bytes;
+  try {
+    probe = decodeBase64url(text);
+  } catch (cause) {
+    throw refuseValue("/probe", cause);
+  }
+  if (probe.length === PROBE_BYTES) return probe;
+  throw refuseValue("/probe", new RangeError(`The probe has ${probe.length} bytes, not 16`));
+}
+
 function decodeSecret(text: string): Uint8Array {
   try {
     return decodeBase32(text);
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new RefusedError({ code: "invalid-value", message, field: "/secret" });
+    throw refuseValue("/secret", cause);
   }
 }
 
@@ -154,7 +165,11 @@ function parseAddress(text: string): IpAddress {
   try {
     return IpAddress.parse(text);
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new RefusedError({ code: "invalid-value", message, field: "/facts" });
+    throw refuseValue("/facts", cause);
   }
+}
+
+function refuseValue(field: string, cause: unknown): RefusedError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new RefusedError({ code: "invalid-value", message, field });
 }

@@ -7,7 +7,6 @@ import {
   encodeUtf8,
   formatPrincipal,
   type Id,
-  jsonDigest,
   type Logger,
   newId,
   present,
@@ -21,28 +20,36 @@ import {
   type CertifyRequest,
   type ClusterState,
   type Command,
-  type CommandBodies,
+  type CommandKind,
+  type CommandValues,
   encodeEntry,
   type Entry,
   type JoinReply,
   type JoinRequest,
-  type NodeFacts,
+  type Node,
   type NodeReport,
   type Outcome,
   valueOf,
 } from "../state/mod.ts";
 import type { Store } from "../store/mod.ts";
 import { Admission } from "./admission.ts";
+import type {
+  CaReply,
+  CertifiedPrincipal,
+  TokenOutcome,
+  TokenWriteRequest,
+  View,
+  WriteRequest,
+} from "./calls.ts";
 import { Issuer } from "./issuer.ts";
 import type { ClusterMachine } from "./machine.ts";
 import { NodeStreams } from "./node_streams.ts";
-import { type Liveness, Presence } from "./presence.ts";
+import { Presence } from "./presence.ts";
 import { RefusedError } from "./refused_error.ts";
+import { Reports } from "./reports.ts";
 
 /** A recovering node is answered once in this time: its key alone proves less than a certificate. */
 const RECOVERY_INTERVAL_MS = 60_000;
-/** The state takes no longer list; a node says the rest again with its next report. */
-const MAX_GONE = 1024;
 const TOKEN_LABEL = encodeUtf8("agent/token/1");
 
 /** What {@linkcode ControlPlane} stands on. */
@@ -61,55 +68,6 @@ export interface ControlPlaneOptions {
   readonly onRemoved: (nodeIds: readonly Id[]) => void;
 }
 
-/** A write, as it came: `from` is null for a client's own key. */
-export interface WriteRequest {
-  /** What is wanted; ids are drawn. */
-  readonly command: Command;
-  /** Who wants it. */
-  readonly principal: Principal;
-  /** Names the request: made twice with it, it is done once. */
-  readonly requestId: string;
-  /** State time at which the id was drawn, or null for a client's own key. */
-  readonly from: number | null;
-  /** Digest of the request as the client sent it. */
-  readonly bodyHash: string;
-}
-
-/** A token that somebody wants; the secret's hash is still to come. */
-export interface TokenWriteRequest extends Omit<WriteRequest, "command"> {
-  /** The command but for the hash. */
-  readonly token: Omit<CommandBodies["token.create"], "secretHash">;
-}
-
-/** What became of it, and the token's text, if there is a token. */
-export interface TokenOutcome {
-  /** Of the command. */
-  readonly outcome: Outcome;
-  /** `AGTKN-1-…`, or null when there is no token. */
-  readonly text: string | null;
-}
-
-/** Who may ask for a new certificate: a member, or one whose key alone is still known. */
-export type CertifiedPrincipal = Extract<Principal, { readonly kind: "node" | "recovering" }>;
-
-/** The trusted roots, DER in base64url. */
-export interface CaReply {
-  /** Version of the format. */
-  readonly v: 1;
-  /** Whose roots they are. */
-  readonly clusterId: Id;
-  /** DER, base64url; the first signs. */
-  readonly roots: readonly string[];
-}
-
-/** The state as of now, with what only the leader knows. Read it in one turn of the event loop. */
-export interface View {
-  /** Of one moment: the next `await` may change it. */
-  readonly state: ClusterState;
-  /** What is known of a node's life. */
-  liveness(nodeId: Id): Liveness;
-}
-
 /** The leader's half of the control plane, behind the API. */
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
@@ -117,6 +75,7 @@ export class ControlPlane {
   readonly #streams: NodeStreams;
   readonly #issuer: Issuer;
   readonly #admission: Admission;
+  readonly #reports: Reports;
   readonly #recoveredAtMs = new Map<Id, number>();
   readonly #unwatch: () => void;
 
@@ -131,6 +90,7 @@ export class ControlPlane {
     });
     this.#issuer = new Issuer(options.clock, options.random);
     this.#admission = new Admission(this, this.#issuer, options);
+    this.#reports = new Reports(this, options);
     this.#unwatch = options.store.watch((results) => this.#onApplied(results));
   }
 
@@ -181,16 +141,21 @@ export class ControlPlane {
     return (await this.#options.store.propose(encodeEntry(entry))).outcome;
   }
 
-  /** A write of the leader's own, or one that its own rules make safe to repeat. */
-  writeOnce(principal: Principal, command: Command): Promise<Outcome> {
+  /**
+   * A write of the leader's own, or one that its own rules make safe to repeat.
+   *
+   * @throws {RefusedError} when the state rejects it
+   */
+  async writeOnce<Kind extends CommandKind>(
+    principal: Principal,
+    command: Command & { readonly kind: Kind },
+  ): Promise<CommandValues[Kind]> {
     const requestId = this.newId();
-    return this.write({
-      command,
-      principal,
-      requestId,
-      from: this.state.timeMs,
-      bodyHash: requestId,
-    });
+    // Not the state's own time, which may stand still: the request would seem to be old.
+    const from = this.stateTimeMs();
+    const outcome = await this.write({ command, principal, requestId, from, bodyHash: requestId });
+    if (!outcome.ok) throw new RefusedError(outcome.rejection);
+    return valueOf(command.kind, outcome.value);
   }
 
   /**
@@ -203,10 +168,12 @@ export class ControlPlane {
     const command: Command = { kind: "token.create", body: { ...token, secretHash } };
     const outcome = await this.write({ ...origin, command });
     if (!outcome.ok) return { outcome, text: null };
-    const { id } = valueOf("token.create", outcome.value);
+    const made = valueOf("token.create", outcome.value);
+    const secret = this.#tokenSecret(made.id);
+    // Made under another root key than today's: nobody knows its secret any more.
+    if (hashSecret(secret) !== made.secretHash) return { outcome, text: null };
     const root = decodeBase64url(present(this.state.authority.roots[0], "the root certificate"));
-    const text = makeToken({ rootSpkiPin: rootPinOf(root), secret: this.#tokenSecret(id) });
-    return { outcome, text };
+    return { outcome, text: makeToken({ rootSpkiPin: rootPinOf(root), secret }) };
   }
 
   /** Takes in a new member; answers the same again to the same token and key. */
@@ -222,49 +189,48 @@ export class ControlPlane {
    */
   async certify(principal: CertifiedPrincipal, request: CertifyRequest): Promise<CertifyReply> {
     await this.#options.store.read();
-    const node = this.state.nodes.get(principal.id);
-    if (node === undefined) {
-      const message = `${principal.id} is not a member of this cluster any more`;
-      throw new RefusedError({ code: "not-found", message });
+    const node = this.#member(principal.id);
+    const { publicKey, spkiHash } = this.#issuer.readRequest(request.csr);
+    const isKnown = node.certificates.some((record) => record.spkiHash === spkiHash);
+    const allowRecovery = principal.kind === "recovering" && !isKnown
+      ? this.#limitRecovery(principal.id)
+      : () => {};
+    try {
+      const { id, role } = node;
+      const record = await this.#issuer.issueNode(this.state, { id, role, publicKey });
+      const { certificate } = await this.writeOnce(principal, {
+        kind: "node.certify",
+        body: { id, certificate: record },
+      });
+      return { v: 1, certificate, roots: this.state.authority.roots };
+    } catch (error) {
+      allowRecovery();
+      throw error;
     }
-    if (principal.kind === "recovering") this.#limitRecovery(principal.id);
-    const record = await this.#issuer.issueNode(this.state, { ...node, csr: request.csr });
-    const outcome = await this.writeOnce(principal, {
-      kind: "node.certify",
-      body: { id: node.id, certificate: record },
-    });
-    if (!outcome.ok) throw new RefusedError(outcome.rejection);
-    const { certificate } = valueOf("node.certify", outcome.value);
-    return { v: 1, certificate, roots: this.state.authority.roots };
   }
 
-  /** The stream of a member's projections. */
+  /**
+   * The stream of a member's projections.
+   *
+   * @throws {RefusedError} when it is no member any more
+   */
   async openStream(nodeId: Id, signal: AbortSignal): Promise<ReadableStream<Bytes>> {
     await this.#options.store.read();
+    this.#member(nodeId);
     return this.#streams.open(nodeId, signal);
   }
 
-  /** A member's report: what it has, what of it is gone, what its host is like now. */
+  /**
+   * A member's report: what it has, what of it is gone, what its host is like now. When it
+   * resolves, what was said to be gone is gone.
+   *
+   * @throws {RefusedError} when it is no member any more
+   */
   async report(nodeId: Id, report: NodeReport): Promise<{ readonly stateTimeMs: number }> {
+    const node = this.#member(nodeId);
     this.#presence.record(nodeId, report);
     this.#streams.heard(nodeId, report.received);
-    const principal: Principal = { kind: "node", id: nodeId, role: "worker" };
-    const node = this.state.nodes.get(nodeId);
-    if (node !== undefined && !sameFacts(node.facts, report.facts)) {
-      const command: Command = { kind: "node.describe", body: { id: nodeId, facts: report.facts } };
-      const outcome = await this.writeOnce(principal, command);
-      if (!outcome.ok) {
-        this.#options.logger.warn("A node describes its host in a way that is refused", {
-          node: nodeId,
-          reason: outcome.rejection.message,
-        });
-      }
-    }
-    const gone = report.gone.slice(0, MAX_GONE)
-      .filter((id) => this.state.endpoints.get(id)?.nodeId === nodeId);
-    if (gone.length > 0) {
-      await this.writeOnce(principal, { kind: "endpoints.delete", body: { ids: gone } });
-    }
+    await this.#reports.take(node, report);
     return { stateTimeMs: this.stateTimeMs() };
   }
 
@@ -276,16 +242,28 @@ export class ControlPlane {
 
   #onApplied(results: readonly Applied[]): void {
     for (const { changed } of results) {
-      this.#streams.refresh(changed.nodes);
+      if (changed.managers === "changed") this.#streams.refreshAll();
+      else this.#streams.refresh(changed.nodes);
       for (const nodeId of changed.removedNodes) {
         this.#streams.drop(nodeId);
         this.#presence.forget(nodeId);
+        this.#reports.forget(nodeId);
+        this.#recoveredAtMs.delete(nodeId);
       }
       if (changed.removedNodes.size > 0) this.#options.onRemoved([...changed.removedNodes]);
     }
   }
 
-  #limitRecovery(nodeId: Id): void {
+  /** @throws {RefusedError} when it is not one, or not any more */
+  #member(nodeId: Id): Node {
+    const node = this.state.nodes.get(nodeId);
+    if (node !== undefined) return node;
+    const message = `${nodeId} is not a member of this cluster any more`;
+    throw new RefusedError({ code: "not-found", message });
+  }
+
+  /** Counts this try; what it gives takes that back, for a try that came to nothing. */
+  #limitRecovery(nodeId: Id): () => void {
     const nowMs = this.#options.clock.monotonicMs();
     const last = this.#recoveredAtMs.get(nodeId);
     if (last !== undefined && nowMs - last < RECOVERY_INTERVAL_MS) {
@@ -293,6 +271,7 @@ export class ControlPlane {
       throw new RefusedError({ code: "recovering-too-often", message });
     }
     this.#recoveredAtMs.set(nodeId, nowMs);
+    return () => this.#recoveredAtMs.delete(nodeId);
   }
 
   #tokenSecret(tokenId: Id): Bytes {
@@ -302,8 +281,4 @@ export class ControlPlane {
       16,
     );
   }
-}
-
-function sameFacts(left: NodeFacts, right: NodeFacts): boolean {
-  return jsonDigest({ ...left }) === jsonDigest({ ...right });
 }

@@ -1,6 +1,13 @@
 import { type Bytes, decodeBase64url, encodeBase64url, type Id, present } from "../base/mod.ts";
 import type { Clock, Random } from "../base/mod.ts";
-import { checkCsr, CsrRejectedError, issue, type Trust, verifyPeer } from "../ca/mod.ts";
+import {
+  checkCsr,
+  type CheckedCsr,
+  CsrRejectedError,
+  issue,
+  type Trust,
+  verifyPeer,
+} from "../ca/mod.ts";
 import type { CertificateRecord, ClusterState } from "../state/mod.ts";
 import { RefusedError } from "./refused_error.ts";
 
@@ -18,22 +25,35 @@ export class Issuer {
   }
 
   /**
-   * Takes the public key from the request, and nothing else.
+   * The key that a request is for; nothing else of it is used.
    *
    * @throws {RefusedError} `csr-rejected`
    */
+  readRequest(csr: string): CheckedCsr {
+    try {
+      return checkCsr(decodeBase64url(csr));
+    } catch (error) {
+      if (!(error instanceof CsrRejectedError || error instanceof TypeError)) throw error;
+      throw new RefusedError({ code: "csr-rejected", message: error.message, field: "/csr" });
+    }
+  }
+
+  /** Signs; who may have it has been decided. */
   async issueNode(
     state: ClusterState,
-    node: { readonly id: Id; readonly role: "manager" | "worker"; readonly csr: string },
+    node: {
+      readonly id: Id;
+      readonly role: "manager" | "worker";
+      readonly publicKey: Uint8Array;
+    },
   ): Promise<CertificateRecord> {
-    const publicKey = publicKeyOf(node.csr);
     const { roots, rootKey } = state.authority;
     const root = decodeBase64url(present(roots[0], "the root certificate"));
     const nowMs = this.#clock.nowMs();
     const certificate = await issue({
       root,
       rootKey: decodeBase64url(rootKey),
-      publicKey,
+      publicKey: node.publicKey,
       clusterId: state.clusterId,
       role: node.role,
       id: node.id,
@@ -49,13 +69,4 @@ export class Issuer {
 export function recordOf(certificate: Bytes, trust: Trust, nowMs: number): CertificateRecord {
   const { serial, spkiHash, notAfterMs } = verifyPeer(certificate, trust, nowMs);
   return { serial, spkiHash, notAfterMs, certificate: encodeBase64url(certificate) };
-}
-
-function publicKeyOf(csr: string): Bytes {
-  try {
-    return checkCsr(decodeBase64url(csr)).publicKey;
-  } catch (error) {
-    if (!(error instanceof CsrRejectedError || error instanceof TypeError)) throw error;
-    throw new RefusedError({ code: "csr-rejected", message: error.message, field: "/csr" });
-  }
 }

@@ -15,16 +15,15 @@
  *
  * @module
  */
-export {
-  type CaReply,
-  type CertifiedPrincipal,
-  ControlPlane,
-  type ControlPlaneOptions,
-  type TokenOutcome,
-  type TokenWriteRequest,
-  type View,
-  type WriteRequest,
-} from "./control_plane.ts";
+export type {
+  CaReply,
+  CertifiedPrincipal,
+  TokenOutcome,
+  TokenWriteRequest,
+  View,
+  WriteRequest,
+} from "./calls.ts";
+export { ControlPlane, type ControlPlaneOptions } from "./control_plane.ts";
 export { foundCluster, type Founded, type FoundOptions } from "./found.ts";
 export { ClusterMachine } from "./machine.ts";
 export { type Liveness } from "./presence.ts";

@@ -27,9 +27,12 @@ export async function answersProbe(
       socket.on("message", (message: Uint8Array) => {
         if (equalBytes(message, payload)) resolve(true);
       });
-      // Nobody listens, or no route: the kernel says so, at once.
       socket.on("error", () => resolve(false));
-      const send = () => socket.send(payload, port, String(address), () => {});
+      const send = () =>
+        socket.send(payload, port, String(address), (error) => {
+          // No route: the kernel says so at once.
+          if (error !== null) resolve(false);
+        });
       for (const delayMs of SEND_AFTER_MS) cancels.push(clock.schedule(delayMs, send));
       cancels.push(clock.schedule(GIVE_UP_AFTER_MS, () => resolve(false)));
     });

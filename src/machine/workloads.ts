@@ -17,25 +17,36 @@ import {
   openCurrentNamespace,
   openNamespace,
   openNamespaceOfPid,
-  pidsInNamespace,
   sameNamespace,
   SyscallError,
   type Watcher,
 } from "../sys/mod.ts";
+import { EmptyWatch } from "./empty_watch.ts";
 
-const RETRY_MS = 1_000;
+/** Of opening what is not there. */
+const ABSENT = ["ENOENT", "ESRCH", "EINVAL", "EACCES", "ENOTDIR"];
 /** Namespaces with this prefix are the overlay's sandboxes. */
 const SANDBOX_PREFIX = "agent-";
 
+/** A namespace that is kept open for those who have located it. */
+interface Held {
+  readonly namespace: NetworkNamespace;
+  holders: number;
+}
+
 /**
- * Workloads of this machine. A namespace is held open from the moment it is located: processes come
- * and go in it, and the pid by which it was named may be the first to go.
+ * Workloads of this machine.
+ *
+ * The namespace of a process is held open from the moment it is located: processes come and go in
+ * it, and the one by which it was named may be the first to go. One that a path stands for is not:
+ * the path keeps it alive, and when that is gone the namespace has to die, which an open descriptor
+ * would prevent.
  */
 export class MachineWorkloads implements Workloads {
   readonly #watcher: Watcher;
   readonly #bootId = bootId();
-  /** By the text of their target. */
-  readonly #held = new Map<string, NetworkNamespace>();
+  /** By process. */
+  readonly #held = new Map<string, Held>();
 
   /** Process ends are heard of through `watcher`. */
   constructor(watcher: Watcher) {
@@ -52,7 +63,10 @@ export class MachineWorkloads implements Workloads {
     const namespace = openTarget(target);
     try {
       refuseOwn(namespace, target);
-      return { target, namespace: this.#hold(target, namespace) };
+      const workload = { target, namespace: this.#keyOf(namespace) };
+      if (target.kind === "pid") this.#hold(target, namespace);
+      else namespace.close();
+      return workload;
     } catch (error) {
       namespace.close();
       throw error;
@@ -71,59 +85,47 @@ export class MachineWorkloads implements Workloads {
     return workload;
   }
 
-  /** Lets go of the namespace. */
-  release(workload: LocatedWorkload): void {
-    const key = targetKey(workload.target);
-    this.#held.get(key)?.close();
+  /** Lets go of the namespace: once for each time that it was located or adopted. */
+  release({ target }: LocatedWorkload): void {
+    const key = targetKey(target);
+    const held = this.#held.get(key);
+    if (held === undefined || --held.holders > 0) return;
+    held.namespace.close();
     this.#held.delete(key);
   }
 
-  /** Calls once when no process is left in the namespace. */
+  /** Calls once when no process is left in the namespace, or it is gone. */
   onEmpty(workload: LocatedWorkload, callback: () => void): Cancel {
-    const namespace = this.#held.get(targetKey(workload.target));
-    if (namespace === undefined) throw new TypeError("a workload that is watched was located");
-    let cancelWatch: Cancel = () => {};
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const look = () => {
-      try {
-        const [pid] = pidsInNamespace(namespace.identity);
-        if (pid === undefined) return callback();
-        cancelWatch = this.#watcher.watchProcess(pid, look);
-      } catch (error) {
-        if (!(error instanceof SyscallError)) throw error;
-        // It has ended between the two calls, or some process does not let itself be looked at:
-        // not seen is not ended, so look again.
-        timer = setTimeout(look, error.errnoName === "ESRCH" ? 0 : RETRY_MS);
-      }
-    };
-    timer = setTimeout(look, 0);
-    return () => {
-      clearTimeout(timer);
-      cancelWatch();
-    };
+    const namespace = this.open(workload.target);
+    if (namespace === null || this.#keyOf(namespace) !== workload.namespace) {
+      namespace?.close();
+      const timer = setTimeout(callback, 0);
+      return () => clearTimeout(timer);
+    }
+    // Held open meanwhile, so that its inode, which tells its processes, cannot become another's.
+    const watch = new EmptyWatch(this.#watcher, namespace, callback);
+    return () => watch.cancel();
   }
 
   /** Names of the interfaces that are in the workload now. */
   interfaceNames(workload: LocatedWorkload): readonly string[] {
-    const namespace = this.#held.get(targetKey(workload.target));
-    if (namespace === undefined) throw new TypeError("a workload that is looked into was located");
-    // proc_pid_net(5): two lines of titles, then `  name: figures` for each device.
-    const text = inNamespace(namespace, () => Deno.readTextFileSync("/proc/thread-self/net/dev"));
-    return text.split("\n").slice(2).flatMap((line) => line.match(/^\s*([^:]+):/)?.slice(1) ?? []);
+    const namespace = this.open(workload.target);
+    if (namespace === null) return [];
+    try {
+      // proc_pid_net(5): two lines of titles, then `  name: figures` for each device.
+      const text = inNamespace(namespace, () => Deno.readTextFileSync("/proc/thread-self/net/dev"));
+      const lines = text.split("\n").slice(2);
+      return lines.flatMap((line) => line.match(/^\s*([^:]+):/)?.slice(1) ?? []);
+    } finally {
+      namespace.close();
+    }
   }
 
-  /** The namespace of a workload that is held, as a descriptor of the caller's own, or null. */
+  /** The namespace of a workload, as a descriptor of the caller's own; null when it is gone. */
   open(target: WorkloadTarget): NetworkNamespace | null {
-    if (target.kind === "path") {
-      try {
-        return openNamespace(target.path);
-      } catch (error) {
-        if (isAbsent(error)) return null;
-        throw error;
-      }
-    }
+    if (target.kind === "path") return nullIfAbsent(() => openNamespace(target.path));
     const held = this.#held.get(targetKey(target));
-    return held === undefined ? null : openNamespace(`/proc/self/fd/${held.fd}`);
+    return held === undefined ? null : openNamespace(`/proc/self/fd/${held.namespace.fd}`);
   }
 
   #adoptPath(
@@ -134,10 +136,9 @@ export class MachineWorkloads implements Workloads {
     const namespace = this.open(target);
     // After a reboot its namespace may still have to be made: it is waited for.
     if (namespace === null) return isThisBoot ? null : workload;
-    const key = this.#hold(target, namespace);
-    if (!isThisBoot || key === workload.namespace) return { target, namespace: key };
-    this.release(workload);
-    return null;
+    const key = this.#keyOf(namespace);
+    namespace.close();
+    return !isThisBoot || key === workload.namespace ? { target, namespace: key } : null;
   }
 
   /** Through the process that was named, or any that is still in that very namespace. */
@@ -145,13 +146,8 @@ export class MachineWorkloads implements Workloads {
     const pids = isRunning(target) ? [target.pid] : allPids();
     const seen = new Set<number>();
     for (const pid of pids) {
-      let namespace: NetworkNamespace;
-      try {
-        namespace = openNamespaceOfPid(pid);
-      } catch (error) {
-        if (isAbsent(error)) continue;
-        throw error;
-      }
+      const namespace = nullIfAbsent(() => openNamespaceOfPid(pid));
+      if (namespace === null) continue;
       const { inode } = namespace.identity;
       if (!seen.has(inode) && this.#keyOf(namespace) === key) return namespace;
       seen.add(inode);
@@ -160,11 +156,15 @@ export class MachineWorkloads implements Workloads {
     return null;
   }
 
-  #hold(target: WorkloadTarget, namespace: NetworkNamespace): string {
+  #hold(target: WorkloadTarget, namespace: NetworkNamespace): void {
     const key = targetKey(target);
-    this.#held.get(key)?.close();
-    this.#held.set(key, namespace);
-    return this.#keyOf(namespace);
+    const held = this.#held.get(key);
+    if (held === undefined) {
+      this.#held.set(key, { namespace, holders: 1 });
+    } else {
+      namespace.close();
+      held.holders++;
+    }
   }
 
   #keyOf(namespace: NetworkNamespace): string {
@@ -185,21 +185,28 @@ function locateProcess(pid: number | undefined): WorkloadTarget {
 }
 
 function openTarget(target: WorkloadTarget): NetworkNamespace {
+  let namespace: NetworkNamespace;
   try {
-    return target.kind === "path" ? openNamespace(target.path) : openNamespaceOfPid(target.pid);
+    namespace = target.kind === "path"
+      ? openNamespace(target.path)
+      : openNamespaceOfPid(target.pid);
   } catch (cause) {
     if (!(cause instanceof SyscallError)) throw cause;
-    throw target.kind === "path"
-      ? new HostError(
-        "netns-not-found",
-        `${target.path} is no network namespace on this host: ${cause.message}`,
-        { field: "/netns", cause },
-      )
-      : new HostError("process-not-found", `Process ${target.pid} has ended`, {
-        field: "/pid",
-        cause,
-      });
+    if (target.kind === "pid") throw hasEnded(target.pid, cause);
+    throw new HostError(
+      "netns-not-found",
+      `${target.path} is no network namespace on this host: ${cause.message}`,
+      { field: "/netns", cause },
+    );
   }
+  // Only now that it is open: before, the pid could still have become another process's.
+  if (target.kind === "path" || isRunning(target)) return namespace;
+  namespace.close();
+  throw hasEnded(target.pid);
+}
+
+function hasEnded(pid: number, cause?: unknown): HostError {
+  return new HostError("process-not-found", `Process ${pid} has ended`, { field: "/pid", cause });
 }
 
 /** The host's own namespace on an overlay would bridge the two; a sandbox is not a workload. */
@@ -219,13 +226,16 @@ function refuseOwn(namespace: NetworkNamespace, target: WorkloadTarget): void {
   }
   for (const name of listNamedNamespaces()) {
     if (!name.startsWith(SANDBOX_PREFIX)) continue;
-    const sandbox = openNamespace(namedNamespacePath(name));
+    const sandbox = nullIfAbsent(() => openNamespace(namedNamespacePath(name)));
+    if (sandbox === null) continue;
     const isSandbox = sameNamespace(sandbox.identity, namespace.identity);
     sandbox.close();
     if (!isSandbox) continue;
-    throw new HostError("invalid-value", `This is ${name}, a sandbox of the agent's own`, {
-      field,
-    });
+    throw new HostError(
+      "invalid-value",
+      `This is ${name}: namespaces whose names begin with ${SANDBOX_PREFIX} are the agent's own`,
+      { field },
+    );
   }
 }
 
@@ -233,7 +243,11 @@ function allPids(): number[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter(Number.isInteger);
 }
 
-function isAbsent(error: unknown): boolean {
-  return error instanceof SyscallError &&
-    ["ENOENT", "ESRCH", "EINVAL", "EACCES"].includes(error.errnoName);
+function nullIfAbsent<T>(open: () => T): T | null {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof SyscallError && ABSENT.includes(error.errnoName)) return null;
+    throw error;
+  }
 }

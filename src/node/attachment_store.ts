@@ -7,8 +7,8 @@ export interface AttachedEndpoint {
   readonly endpointId: Id;
   /** Null until the leader has said which network the name stands for. */
   readonly networkId: Id | null;
-  /** Name wanted by a person, or null. */
-  readonly interfaceName: string | null;
+  /** In the workload: wanted by a person, or the first free `ethN` when it was attached. */
+  readonly interfaceName: string;
   /** It was there before the attachment, and stays when the attachment goes. */
   readonly reserved: boolean;
 }
@@ -18,9 +18,10 @@ export interface AttachedEndpoint {
  *
  * - `asking`: its endpoints may or may not exist at the leader;
  * - `present`: they exist, and belong into the kernel;
- * - `leaving`: they have to go, from the kernel and from the cluster.
+ * - `leaving`: they have to go, from the kernel and from the cluster;
+ * - `abandoned`: the same, but the request that asks for them may still be on its way.
  */
-export type AttachmentPhase = "asking" | "present" | "leaving";
+export type AttachmentPhase = "asking" | "present" | "leaving" | "abandoned";
 
 /** An attachment as it is kept: the host's own business, never in the log. */
 export interface AttachmentRecord {

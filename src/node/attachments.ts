@@ -1,124 +1,62 @@
-import { type Cancel, type Clock, type Id, type Logger, newId, type Random } from "../base/mod.ts";
-import type { Projection } from "../state/mod.ts";
-import type {
-  AttachedEndpoint,
-  AttachmentPhase,
-  AttachmentRecord,
-  AttachmentStore,
-} from "./attachment_store.ts";
+import { type Id, newId, present } from "../base/mod.ts";
+import {
+  type AttachRequest,
+  draftEndpoints,
+  inClientTerms,
+  wantedEndpoints,
+} from "./attachment_draft.ts";
+import { AttachmentLives, type Lease } from "./attachment_lives.ts";
+import { AttachmentRecords, isGoing, isSameWorkload } from "./attachment_records.ts";
+import type { AttachmentRecord } from "./attachment_store.ts";
+import type { AttachmentsOptions, AttachOrigin } from "./attachments_options.ts";
 import { HostError } from "./host_error.ts";
-import type { LocalEndpoint, LocatedWorkload, Overlay, Workloads } from "./ports.ts";
+import { OnceByRequest, type RequestKey } from "./once_by_request.ts";
+import type { LocalEndpoint, LocatedWorkload } from "./ports.ts";
 
 /** How long an endpoint that the leader has made may take to come back in a projection. */
 const PROJECTION_DEADLINE_MS = 10_000;
-
-/** What a client of the host's socket wants attached. */
-export interface AttachRequest {
-  /** Path of its network namespace. */
-  readonly netns?: string | undefined;
-  /** A process in it. */
-  readonly pid?: number | undefined;
-  /** One or several: all or none. */
-  readonly networks: readonly {
-    readonly network: string;
-    readonly ip?: string | undefined;
-    readonly interface?: string | undefined;
-  }[];
-  /** Name of its endpoints. */
-  readonly name?: string | undefined;
-  /** Whether it ends with its last process. */
-  readonly lease?: boolean | undefined;
-}
-
-/** One endpoint that the leader is asked for. */
-export interface WantedEndpoint {
-  readonly id: Id;
-  readonly network: string;
-  readonly name?: string;
-  readonly ip?: string;
-}
-
-/** What {@linkcode Attachments} stands on. */
-export interface AttachmentsOptions {
-  readonly store: AttachmentStore;
-  readonly workloads: Workloads;
-  readonly overlay: Overlay;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  /**
-   * Asks the leader for endpoints on this node, all or none; answers the ids of their networks, in
-   * order. Throws a {@linkcode HostError} when the leader refuses, any other error when it is not
-   * known whether they were made.
-   */
-  readonly createEndpoints: (
-    wanted: readonly WantedEndpoint[],
-    request: { readonly requestId: string; readonly signal: AbortSignal },
-  ) => Promise<readonly Id[]>;
-  /** Something that the leader should hear of has changed. */
-  readonly onChange: () => void;
-}
-
 /** The workloads of this host that are attached to networks. */
 export class Attachments {
   readonly #options: AttachmentsOptions;
-  readonly #records = new Map<Id, AttachmentRecord>();
-  readonly #watches = new Map<Id, Cancel>();
-  readonly #endings = new Map<Id, PromiseWithResolvers<void>>();
-  #projection: Projection | null = null;
-  #projectionWaiters: (() => void)[] = [];
+  readonly #records: AttachmentRecords;
+  readonly #lives: AttachmentLives;
+  readonly #once = new OnceByRequest<AttachmentRecord>();
+  readonly #closing = new AbortController();
 
   /** Takes up what was attached before this process: what is gone since then is let go. */
   constructor(options: AttachmentsOptions) {
     this.#options = options;
-    for (const record of options.store.readAll()) {
-      this.#endings.set(record.id, Promise.withResolvers());
-      const workload = record.phase === "present" ? options.workloads.adopt(record.workload) : null;
-      this.#records.set(record.id, record);
-      if (workload === null) this.#leave(record.id);
-      else this.#watch(record.id, workload);
-    }
+    this.#lives = new AttachmentLives(options.workloads, (id) => this.#leave(id));
+    this.#records = new AttachmentRecords(options.store);
+    for (const record of this.#records.all()) this.#takeUp(record);
   }
 
   /** Ordered by id. */
   list(): AttachmentRecord[] {
-    const present = [...this.#records.values()].filter((record) => record.phase === "present");
-    return present.sort((left, right) => (left.id < right.id ? -1 : 1));
+    return this.#records.present();
   }
 
   /** Endpoints that the leader should delete. */
   gone(): Id[] {
-    return [...this.#records.values()].filter((record) => record.phase === "leaving")
-      .flatMap((record) => record.endpoints)
-      .filter((endpoint) => !endpoint.reserved)
-      .map((endpoint) => endpoint.endpointId);
+    return this.#records.gone();
   }
 
-  /** The leader has been told of these endpoints and has deleted them. */
+  /** The leader has been told of these endpoints, and has none of them. */
   forget(endpointIds: readonly Id[]): void {
-    for (const record of [...this.#records.values()]) {
-      if (record.phase !== "leaving") continue;
-      const done = record.endpoints.every(({ endpointId, reserved }) =>
-        reserved || endpointIds.includes(endpointId)
-      );
-      if (done) this.#remove(record.id);
-    }
+    const nowMs = this.#options.clock.nowMs();
+    for (const record of this.#records.finished(endpointIds, nowMs)) this.#remove(record);
   }
 
   /** What this node should have has changed. */
-  setProjection(projection: Projection): void {
-    this.#projection = projection;
-    const known = new Set(
-      projection.networks.flatMap((network) => network.endpoints).map((endpoint) => endpoint.id),
-    );
+  projectionChanged(): void {
+    const { projection } = this.#options;
     for (const record of this.list()) {
-      const left = record.endpoints.filter((endpoint) => known.has(endpoint.endpointId));
+      const left = record.endpoints.filter(({ endpointId }) => projection.has(endpointId));
       if (left.length === record.endpoints.length) continue;
       // Somebody has deleted the endpoint at the leader.
-      if (left.length === 0) this.#remove(record.id);
-      else this.#save({ ...record, endpoints: left });
+      if (left.length === 0) this.#remove(record);
+      else this.#records.put({ ...record, endpoints: left });
     }
-    for (const wake of this.#projectionWaiters.splice(0)) wake();
     this.#refresh();
   }
 
@@ -130,43 +68,24 @@ export class Attachments {
     }
   }
 
-  /** Settles when the attachment is no more. */
-  ended(id: Id): Promise<void> {
-    return this.#endings.get(id)?.promise ?? Promise.resolve();
+  /** An answer stands for the attachment from now on. */
+  openLease(id: Id): Lease {
+    return this.#lives.openLease(id);
   }
 
   /**
-   * Attaches a workload: all networks or none; in the kernel when it resolves.
+   * Attaches a workload: all networks or none; in the kernel when it resolves. Made a second time
+   * (same id and body hash), it gives the attachment of the first.
    *
    * @throws {HostError} what is wrong; nothing of it is left
    */
-  async attach(
-    request: AttachRequest,
-    origin: { readonly requestId: string; readonly bodyHash: string; readonly signal: AbortSignal },
-  ): Promise<AttachmentRecord> {
-    const earlier = this.#findRequest(origin.requestId, origin.bodyHash);
-    if (earlier !== null) return earlier;
-    const workload = this.#options.workloads.locate(request);
-    let record: AttachmentRecord;
-    try {
-      this.#refuseAttached(workload);
-      record = this.#newRecord(request, origin, workload);
-    } catch (error) {
-      this.#options.workloads.release(workload);
-      throw error;
-    }
-    this.#endings.set(record.id, Promise.withResolvers());
-    this.#save(record);
-    try {
-      record = await this.#createEndpoints(record, request, origin);
-      await this.#projected(record, origin.signal);
-      this.#watch(record.id, workload);
-      await this.#inKernel(record, origin.signal);
-      return this.#records.get(record.id) ?? record;
-    } catch (error) {
-      this.#leave(record.id);
-      throw error;
-    }
+  attach(request: AttachRequest, origin: AttachOrigin): Promise<AttachmentRecord> {
+    return this.#once.run(
+      origin,
+      () => this.#findRequest(origin),
+      () => this.#attachOrSayWhy(request, origin),
+      reused,
+    );
   }
 
   /**
@@ -182,27 +101,104 @@ export class Attachments {
     await this.#options.overlay.settled();
   }
 
-  /** Stops watching; everything stays attached. */
+  /** Stops watching, and ends the leases; everything stays attached. */
   close(): void {
-    for (const cancel of this.#watches.values()) cancel();
-    this.#options.store.close();
+    this.#closing.abort();
+    this.#lives.close();
+    this.#records.close();
   }
 
-  #findRequest(requestId: string, bodyHash: string): AttachmentRecord | null {
-    for (const record of this.#records.values()) {
-      if (record.requestId !== requestId || record.phase === "leaving") continue;
-      if (record.bodyHash === bodyHash && record.phase === "present") return record;
-      throw new HostError(
-        "request-reused",
-        "This request id was used for another attachment, or is being worked on",
-      );
+  #takeUp(record: AttachmentRecord): void {
+    if (record.phase === "asking") return this.#records.put({ ...record, phase: "abandoned" });
+    if (record.phase !== "present") return;
+    const workload = this.#options.workloads.adopt(record.workload);
+    if (workload === null) return this.#letGo(record, "leaving");
+    const adopted = { ...record, workload };
+    this.#records.put(adopted);
+    this.#lives.resume(adopted);
+  }
+
+  async #attachOrSayWhy(request: AttachRequest, origin: AttachOrigin): Promise<AttachmentRecord> {
+    const signal = AbortSignal.any([origin.signal, this.#closing.signal]);
+    try {
+      return await this.#attach(request, { ...origin, signal });
+    } catch (error) {
+      if (!signal.aborted || error instanceof HostError) throw error;
+      const message = "The client has gone, or the agent stops: nothing was attached";
+      throw new HostError("unavailable", message, { cause: error });
     }
-    return null;
+  }
+
+  async #attach(request: AttachRequest, origin: AttachOrigin): Promise<AttachmentRecord> {
+    const { signal } = origin;
+    await this.#finishLeaving(signal);
+    const record = this.#newRecord(request, origin);
+    this.#records.put(record);
+    let phase: "leaving" | "abandoned" = "abandoned";
+    try {
+      const made = await this.#createEndpoints(record, request, signal);
+      phase = "leaving";
+      await this.#awaitProjection(made, signal);
+      const present: AttachmentRecord = { ...made, phase: "present" };
+      this.#records.put(present);
+      this.#lives.begin(present);
+      this.#refresh();
+      await this.#awaitKernel(present, signal);
+      return present;
+    } catch (error) {
+      // A closed store keeps it as it is: it is let go at the next start.
+      if (!this.#closing.signal.aborted) this.#leave(record.id, phase);
+      throw error;
+    }
+  }
+
+  /** What is leaving may still hold the name, the address or the interface that is wanted now. */
+  async #finishLeaving(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.gone().length === 0) return;
+    await Promise.all([this.#options.tellLeader(), this.#options.overlay.settled()]);
+    signal.throwIfAborted();
+  }
+
+  #findRequest({ requestId, bodyHash }: RequestKey): AttachmentRecord | null {
+    const earlier = this.list().find((record) => record.requestId === requestId) ?? null;
+    if (earlier !== null && earlier.bodyHash !== bodyHash) throw reused();
+    return earlier;
+  }
+
+  #newRecord(request: AttachRequest, origin: AttachOrigin): AttachmentRecord {
+    const { workloads, projection, random, clock } = this.#options;
+    const workload = workloads.locate(request);
+    try {
+      this.#refuseAttached(workload);
+      const taken = this.#records.all().flatMap((record) => record.endpoints)
+        .map((endpoint) => endpoint.endpointId);
+      return {
+        v: 1,
+        id: newId(random),
+        phase: "asking",
+        requestId: origin.requestId,
+        bodyHash: origin.bodyHash,
+        workload,
+        name: request.name ?? null,
+        lease: request.lease ?? false,
+        endpoints: draftEndpoints(request, {
+          interfaceNames: workloads.interfaceNames(workload),
+          projection: projection.value,
+          taken: new Set(taken),
+          random,
+        }),
+        createdAtMs: clock.nowMs(),
+      };
+    } catch (error) {
+      workloads.release(workload);
+      throw error;
+    }
   }
 
   #refuseAttached(workload: LocatedWorkload): void {
-    for (const record of this.#records.values()) {
-      if (record.phase === "leaving" || record.workload.namespace !== workload.namespace) continue;
+    for (const record of this.#records.all()) {
+      if (isGoing(record) || !isSameWorkload(record.workload, workload)) continue;
       throw new HostError(
         "already-attached",
         `This workload is attached already, as ${record.id}: name all networks at once, or ` +
@@ -212,190 +208,95 @@ export class Attachments {
     }
   }
 
-  #newRecord(
-    request: AttachRequest,
-    origin: { readonly requestId: string; readonly bodyHash: string },
-    workload: LocatedWorkload,
-  ): AttachmentRecord {
-    const { random, clock } = this.#options;
-    return {
-      v: 1,
-      id: newId(random),
-      phase: "asking",
-      requestId: origin.requestId,
-      bodyHash: origin.bodyHash,
-      workload,
-      name: request.name ?? null,
-      lease: request.lease ?? false,
-      endpoints: request.networks.map((wanted): AttachedEndpoint => {
-        const reserved = this.#findReserved(wanted, request.name);
-        return {
-          endpointId: reserved?.endpointId ?? newId(random),
-          networkId: reserved?.networkId ?? null,
-          interfaceName: wanted.interface ?? null,
-          reserved: reserved !== null,
-        };
-      }),
-      createdAtMs: clock.nowMs(),
-    };
-  }
-
-  /** An endpoint that a person has reserved for a workload of this name on this host. */
-  #findReserved(
-    wanted: { readonly network: string; readonly ip?: string | undefined },
-    name: string | undefined,
-  ): { endpointId: Id; networkId: Id } | null {
-    if (name === undefined || this.#projection === null) return null;
-    const taken = new Set(
-      [...this.#records.values()].flatMap((record) => record.endpoints)
-        .map((endpoint) => endpoint.endpointId),
-    );
-    const network = this.#projection.networks.find(({ id, name }) =>
-      id === wanted.network || name === wanted.network
-    );
-    const endpoint = network?.endpoints.find((candidate) =>
-      candidate.nodeId === this.#projection?.node.id && candidate.name === name &&
-      !taken.has(candidate.id) && (wanted.ip === undefined || wanted.ip === candidate.ip)
-    );
-    if (network === undefined || endpoint === undefined) return null;
-    return { endpointId: endpoint.id, networkId: network.id };
-  }
-
   async #createEndpoints(
     record: AttachmentRecord,
     request: AttachRequest,
-    origin: { readonly requestId: string; readonly signal: AbortSignal },
+    signal: AbortSignal,
   ): Promise<AttachmentRecord> {
-    const wanted: WantedEndpoint[] = [];
-    request.networks.forEach(({ network, ip }, index) => {
-      const endpoint = record.endpoints[index];
-      if (endpoint === undefined || endpoint.reserved) return;
-      wanted.push({
-        id: endpoint.endpointId,
-        network,
-        ...(request.name === undefined ? {} : { name: request.name }),
-        ...(ip === undefined ? {} : { ip }),
-      });
-    });
-    let made: readonly Id[] = [];
-    if (wanted.length > 0) {
-      try {
-        made = await this.#options.createEndpoints(wanted, origin);
-      } catch (error) {
-        // A refusal has made nothing; of anything else nobody knows, so it is to be deleted.
-        if (error instanceof HostError) this.#remove(record.id);
-        throw error;
-      }
+    const { wanted, places } = wantedEndpoints(record, request.networks);
+    if (wanted.length === 0) return record;
+    let networkIds: readonly Id[];
+    try {
+      networkIds = await this.#options.createEndpoints(wanted, signal);
+    } catch (error) {
+      if (!(error instanceof HostError) || error.code === "unavailable") throw error;
+      // A refusal has made nothing.
+      this.#remove(record);
+      throw inClientTerms(error, places);
     }
-    const networkOf = new Map(wanted.map(({ id }, index) => [id, made[index] ?? null]));
-    const present: AttachmentRecord = {
+    const networkOf = new Map(wanted.map(({ id }, index) => [id, networkIds[index] ?? null]));
+    return {
       ...record,
-      phase: "present",
       endpoints: record.endpoints.map((endpoint) => ({
         ...endpoint,
         networkId: networkOf.get(endpoint.endpointId) ?? endpoint.networkId,
       })),
     };
-    return present;
   }
 
-  /** Waits until the projection has every endpoint, then lets the record count. */
-  async #projected(record: AttachmentRecord, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    const endMs = clock.monotonicMs() + PROJECTION_DEADLINE_MS;
-    const isThere = () =>
-      record.endpoints.every(({ endpointId }) =>
-        this.#projection?.networks.some(({ endpoints }) =>
-          endpoints.some(({ id }) => id === endpointId)
-        )
-      );
-    while (!isThere()) {
-      signal.throwIfAborted();
-      const leftMs = endMs - clock.monotonicMs();
-      if (leftMs <= 0) {
-        throw new HostError(
-          "unavailable",
-          "The endpoints were made, but the leader has not told this host of them in time; they " +
-            "are being deleted again. Try again",
-        );
-      }
-      await new Promise<void>((resolve) => {
-        const cancel = clock.schedule(leftMs, resolve);
-        this.#projectionWaiters.push(() => {
-          cancel();
-          resolve();
-        });
-      });
-    }
-    this.#save(record);
-    this.#refresh();
+  async #awaitProjection(record: AttachmentRecord, signal: AbortSignal): Promise<void> {
+    const ids = record.endpoints.map(({ endpointId }) => endpointId);
+    const deadlineMs = PROJECTION_DEADLINE_MS;
+    if (await this.#options.projection.including(ids, { deadlineMs, signal })) return;
+    throw new HostError(
+      "unavailable",
+      "The endpoints were made, but the leader has not told this host of them in time; they are " +
+        "being deleted again. Try again",
+    );
   }
 
-  async #inKernel(record: AttachmentRecord, signal: AbortSignal): Promise<void> {
+  async #awaitKernel(record: AttachmentRecord, signal: AbortSignal): Promise<void> {
     const { attached, problems } = await this.#options.overlay.settled();
     signal.throwIfAborted();
+    const isPresent = this.#records.get(record.id)?.phase === "present";
     for (const { endpointId, networkId } of record.endpoints) {
-      if (attached.has(endpointId)) continue;
+      if (isPresent && attached.has(endpointId)) continue;
       const reason = problems.get(endpointId) ??
         (networkId === null ? null : problems.get(networkId));
-      throw new HostError(
-        "kernel-refused",
-        reason ?? "The workload ended before it could be attached",
-      );
+      const ended = "The workload ended, or its endpoint was deleted, before it was attached";
+      throw new HostError("kernel-refused", reason ?? ended);
     }
     this.#options.onChange();
   }
 
-  #watch(id: Id, workload: LocatedWorkload): void {
+  /** Out of the kernel at once; from the cluster when the leader has been told. */
+  #leave(id: Id, phase: "leaving" | "abandoned" = "leaving"): void {
     const record = this.#records.get(id);
-    if (record === undefined || (workload.target.kind === "path" && !record.lease)) return;
-    this.#watches.get(id)?.();
-    this.#watches.set(id, this.#options.workloads.onEmpty(workload, () => this.#leave(id)));
-  }
-
-  #leave(id: Id): void {
-    const record = this.#records.get(id);
-    if (record === undefined || record.phase === "leaving") return;
-    this.#unwatch(id);
+    if (record === undefined || isGoing(record)) return;
     this.#options.workloads.release(record.workload);
-    const phase: AttachmentPhase = "leaving";
-    this.#save({ ...record, phase });
-    this.#endings.get(id)?.resolve();
-    if (record.endpoints.every((endpoint) => endpoint.reserved)) this.#remove(id);
+    this.#letGo(record, phase);
     this.#refresh();
     this.#options.onChange();
   }
 
-  #remove(id: Id): void {
-    const record = this.#records.get(id);
-    if (record === undefined) return;
-    this.#unwatch(id);
-    if (record.phase !== "leaving") this.#options.workloads.release(record.workload);
-    this.#options.store.remove(id);
-    this.#records.delete(id);
-    this.#endings.get(id)?.resolve();
-    this.#endings.delete(id);
+  #letGo(record: AttachmentRecord, phase: "leaving" | "abandoned"): void {
+    this.#lives.end(record.id);
+    const going: AttachmentRecord = { ...record, phase };
+    this.#records.put(going);
+    if (record.endpoints.every((endpoint) => endpoint.reserved)) this.#remove(going);
   }
 
-  #unwatch(id: Id): void {
-    this.#watches.get(id)?.();
-    this.#watches.delete(id);
-  }
-
-  #save(record: AttachmentRecord): void {
-    this.#options.store.write(record);
-    this.#records.set(record.id, record);
+  #remove(record: AttachmentRecord): void {
+    if (!isGoing(record)) this.#options.workloads.release(record.workload);
+    this.#lives.end(record.id);
+    this.#records.remove(record.id);
   }
 
   #refresh(): void {
-    if (this.#projection === null) return;
+    const projection = this.#options.projection.value;
+    if (projection === null) return;
     const local = this.list().flatMap(({ workload, endpoints }) =>
-      endpoints.flatMap(({ endpointId, networkId, interfaceName }): LocalEndpoint[] =>
-        networkId === null
-          ? []
-          : [{ endpointId, networkId, target: workload.target, interfaceName }]
-      )
+      endpoints.map(({ endpointId, networkId, interfaceName }): LocalEndpoint => ({
+        endpointId,
+        networkId: present(networkId, "the network of an endpoint that was made"),
+        target: workload.target,
+        interfaceName,
+      }))
     );
-    this.#options.overlay.setDesired(this.#projection, local);
+    this.#options.overlay.setDesired(projection, local);
   }
+}
+
+function reused(): HostError {
+  return new HostError("request-reused", "This request id was used for another attachment");
 }

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { decodeUtf8, encodeUtf8, type Id } from "../base/mod.ts";
 import { certificateToPem, pemToCertificates } from "../ca/mod.ts";
 import type { Bytes } from "../base/mod.ts";
@@ -67,7 +68,7 @@ export class IdentityStore {
         "This host is not a member of a cluster: run `agent init` or `agent join` first",
       );
     }
-    const record: unknown = JSON.parse(decodeUtf8(bytes));
+    const record = parseJson(bytes);
     if (!isNodeRecord(record)) {
       throw new NodeError("damaged", `${NODE_FILE} is not one that this agent can read`);
     }
@@ -90,12 +91,14 @@ export class IdentityStore {
     readonly certificate: Bytes;
   } {
     const pem = decodeUtf8(this.#need(IDENTITY_FILE));
-    const [certificate] = pemToCertificates(pem);
+    const keyEnd = pem.indexOf("-----BEGIN CERTIFICATE-----");
+    const certificatePem = pem.slice(keyEnd);
+    const [certificate] = keyEnd < 0 ? [] : pemToCertificates(certificatePem);
     if (certificate === undefined) {
       throw new NodeError("damaged", `${IDENTITY_FILE} holds no certificate`);
     }
     return {
-      identity: { privateKeyPem: pem, certificatePem: pem },
+      identity: { privateKeyPem: pem.slice(0, keyEnd), certificatePem },
       trust: {
         clusterId: this.readRecord().clusterId,
         roots: pemToCertificates(decodeUtf8(this.#need(ROOTS_FILE))),
@@ -104,8 +107,15 @@ export class IdentityStore {
     };
   }
 
-  /** Durable when it returns. */
+  /**
+   * Durable when it returns.
+   *
+   * @throws {NodeError} when the certificate is not for this key: then the old pair stays
+   */
   writeTls(privateKeyPem: string, certificate: Bytes, roots: readonly Bytes[]): void {
+    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKeyPem))) {
+      throw new NodeError("damaged", "The certificate that came is for another key");
+    }
     this.#files.write(ROOTS_FILE, encodeUtf8(roots.map(certificateToPem).join("")));
     this.#files.write(IDENTITY_FILE, encodeUtf8(privateKeyPem + certificateToPem(certificate)));
     this.#files.remove(PENDING_FILE);
@@ -118,7 +128,8 @@ export class IdentityStore {
    */
   readPending(): PendingKey | null {
     const bytes = this.#files.read(PENDING_FILE);
-    return bytes === null ? null : JSON.parse(decodeUtf8(bytes)) as PendingKey;
+    const pending = bytes === null ? null : parseJson(bytes);
+    return isPendingKey(pending) ? pending : null;
   }
 
   /** Durable when it returns. */
@@ -140,6 +151,20 @@ export class IdentityStore {
     }
     return bytes;
   }
+}
+
+/** Undefined when the bytes are no JSON. */
+function parseJson(bytes: Bytes): unknown {
+  try {
+    return JSON.parse(decodeUtf8(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function isPendingKey(value: unknown): value is PendingKey {
+  return value !== null && typeof value === "object" && "privateKey" in value && "csr" in value &&
+    typeof value.privateKey === "string" && typeof value.csr === "string";
 }
 
 function isNodeRecord(value: unknown): value is NodeRecord {

@@ -1,4 +1,3 @@
-import { createSocket, type Socket } from "node:dgram";
 import {
   type Bytes,
   type Clock,
@@ -6,8 +5,7 @@ import {
   encodeBase32,
   encodeBase64url,
   encodeUtf8,
-  equalBytes,
-  IpAddress,
+  type Id,
   type Random,
 } from "../base/mod.ts";
 import {
@@ -21,14 +19,24 @@ import {
   verifyPeer,
 } from "../ca/mod.ts";
 import type { JoinReply, JoinRequest, NodeFacts } from "../state/mod.ts";
-import { Dialer, type DialResponse, fetchRootUnverified, TlsDialError } from "../tls/mod.ts";
+import {
+  Dialer,
+  type DialResponse,
+  fetchRootUnverified,
+  type PeerIdentity,
+  TlsDialError,
+  type Trust,
+} from "../tls/mod.ts";
 import type { IdentityStore, NodeRecord } from "./identity.ts";
 import { LEADER_HEADER } from "./leader_link.ts";
-import { JoinError } from "./node_error.ts";
+import { JoinError, NodeError } from "./node_error.ts";
+import { ProbeResponder } from "./probe_responder.ts";
 
 const TIMEOUT_MS = 10_000;
 /** A leader that is being elected is not far; more hops mean that nobody leads. */
 const MAX_HOPS = 3;
+/** To one that does not answer: more than this would try a person's patience. */
+const MAX_TRIES = 2;
 
 /** What a host needs to join. */
 export interface JoinOptions {
@@ -63,9 +71,9 @@ export async function joinCluster(options: JoinOptions): Promise<NodeRecord> {
   // The first use of the certificate library costs 85 ms: it is loaded while the root comes.
   const keyAndCsr = createKeyAndCsr();
   options.onStep(`Fetching the cluster's root certificate from ${options.address}`);
-  const root = await fetchRoot(options);
+  const shown = await fetchRoots(options);
   options.onStep("Checking it against the pin in the token");
-  const clusterId = checkPin(root, token.pin, options);
+  const { root, clusterId } = checkPin(shown, token.pin, options);
   options.onStep("Asking for a certificate");
   const { privateKey, csr } = await keyAndCsr;
   const probe = options.random.bytes(16);
@@ -77,20 +85,15 @@ export async function joinCluster(options: JoinOptions): Promise<NodeRecord> {
     probe: encodeBase64url(probe),
     nowMs: options.clock.nowMs(),
   };
-  const responders = await answerProbes(options, probe);
-  let reply: JoinReply;
+  const responder = await ProbeResponder.start(options.facts, options.probePort, probe);
+  const trust = { clusterId, roots: [root] };
+  const dialer = new Dialer({ identity: null, trust, clock: options.clock });
   try {
-    const dialer = new Dialer({
-      identity: null,
-      trust: { clusterId, roots: [root] },
-      clock: options.clock,
-    });
-    reply = await postJoin(dialer, request, options.address);
-    dialer.closeAll();
+    return keep(await postJoin(dialer, request, options.address), privateKey, options);
   } finally {
-    for (const responder of responders) responder.close();
+    responder.close();
+    dialer.closeAll();
   }
-  return keep(reply, privateKey, options);
 }
 
 function parseTokenText(text: string): { pin: Uint8Array; secret: Uint8Array } {
@@ -103,7 +106,7 @@ function parseTokenText(text: string): { pin: Uint8Array; secret: Uint8Array } {
   }
 }
 
-async function fetchRoot(options: JoinOptions): Promise<Bytes> {
+async function fetchRoots(options: JoinOptions): Promise<Bytes[]> {
   let body: Bytes;
   try {
     ({ body } = await fetchRootUnverified({
@@ -124,9 +127,9 @@ async function fetchRoot(options: JoinOptions): Promise<Bytes> {
     const answer: unknown = JSON.parse(new TextDecoder().decode(body));
     if (
       answer !== null && typeof answer === "object" && "roots" in answer &&
-      Array.isArray(answer.roots) && typeof answer.roots[0] === "string"
+      Array.isArray(answer.roots)
     ) {
-      return decodeBase64url(answer.roots[0]);
+      return answer.roots.map((root) => decodeBase64url(String(root)));
     }
   } catch {
     // Said below: it is no manager of ours, whatever it is.
@@ -137,9 +140,14 @@ async function fetchRoot(options: JoinOptions): Promise<Bytes> {
   );
 }
 
-function checkPin(root: Bytes, pin: Uint8Array, options: JoinOptions): string {
+function checkPin(
+  shown: readonly Bytes[],
+  pin: Uint8Array,
+  options: JoinOptions,
+): { readonly root: Bytes; readonly clusterId: Id } {
   try {
-    if (rootMatchesPin(root, pin)) return clusterIdOfRoot(root);
+    const root = shown.find((one) => rootMatchesPin(one, pin));
+    if (root !== undefined) return { root, clusterId: clusterIdOfRoot(root) };
   } catch (error) {
     if (!(error instanceof RootRejectedError)) throw error;
   }
@@ -150,67 +158,50 @@ function checkPin(root: Bytes, pin: Uint8Array, options: JoinOptions): string {
   );
 }
 
-/**
- * Sends back what the manager sends to this host's addresses, so that it knows that they reach it.
- */
-async function answerProbes(options: JoinOptions, probe: Uint8Array): Promise<Socket[]> {
-  const { controlAddress, vtepAddress } = options.facts;
-  const control = controlAddress.slice(0, controlAddress.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-  const sockets: Socket[] = [];
-  for (const text of new Set([control, vtepAddress])) {
-    const { family } = IpAddress.parse(text);
-    const socket = createSocket(family === 4 ? "udp4" : "udp6");
-    sockets.push(socket);
-    socket.on("message", (message: Uint8Array, sender) => {
-      if (equalBytes(message, probe)) socket.send(message, sender.port, sender.address, () => {});
-    });
-    try {
-      await new Promise<void>((resolve, reject) => {
-        socket.once("error", reject);
-        socket.bind(options.probePort, text, resolve);
-      });
-    } catch (cause) {
-      for (const opened of sockets) opened.close();
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new JoinError(
-        "port-busy",
-        `UDP port ${options.probePort} at ${text} is needed for overlay networks and cannot be ` +
-          `used: ${reason}`,
-        { cause },
-      );
-    }
-  }
-  return sockets;
-}
-
+/** The same token and key get the same answer again, so a lost one is asked for once more. */
 async function postJoin(
   dialer: Dialer,
   request: JoinRequest,
   firstAddress: string,
 ): Promise<JoinReply> {
-  const body = encodeUtf8(JSON.stringify(request));
-  const headers = { "content-type": "application/json" };
   let address = firstAddress;
-  for (let hop = 0; hop < MAX_HOPS; hop++) {
-    let answer: DialResponse;
-    try {
-      answer = await dialer.request({
-        address,
-        method: "POST",
-        path: "/v1/join",
-        headers,
-        body,
-        timeoutMs: TIMEOUT_MS,
-      });
-    } catch (error) {
-      if (error instanceof TlsDialError) throw dialFailure(error);
-      throw error;
+  let triesLeft = MAX_TRIES;
+  for (let hop = 0; hop < MAX_HOPS;) {
+    const answer = await postOnce(dialer, request, address);
+    if (answer instanceof TlsDialError) {
+      if (--triesLeft === 0 || !isLost(answer)) throw dialFailure(answer);
+      continue;
     }
     const leader = answer.headers.get(LEADER_HEADER);
     if (answer.status !== 421 || leader === null) return parseReply(answer);
     address = leader;
+    hop++;
   }
   throw new JoinError("no-answer", `No manager leads: ${address} does not either. Try again`);
+}
+
+async function postOnce(
+  dialer: Dialer,
+  request: JoinRequest,
+  address: string,
+): Promise<DialResponse | TlsDialError> {
+  try {
+    return await dialer.request({
+      address,
+      method: "POST",
+      path: "/v1/join",
+      headers: { "content-type": "application/json" },
+      body: encodeUtf8(JSON.stringify(request)),
+      timeoutMs: TIMEOUT_MS,
+    });
+  } catch (error) {
+    if (error instanceof TlsDialError) return error;
+    throw error;
+  }
+}
+
+function isLost({ code }: TlsDialError): boolean {
+  return code === "closed" || code === "timeout";
 }
 
 function dialFailure(error: TlsDialError): JoinError {
@@ -263,21 +254,13 @@ function isJoinReply(value: unknown): value is JoinReply {
 }
 
 function keep(reply: JoinReply, privateKeyPem: string, options: JoinOptions): NodeRecord {
-  const { store, facts, clock } = options;
+  const { store, facts } = options;
   const roots = reply.roots.map((root) => decodeBase64url(root));
   const certificate = decodeBase64url(reply.certificate);
   const trust = { clusterId: reply.clusterId, roots };
-  let role: string;
-  try {
-    role = verifyPeer(certificate, trust, clock.nowMs()).role;
-  } catch (error) {
-    if (!(error instanceof PeerRejectedError)) throw error;
-    if (error.code === "expired" || error.code === "not-yet-valid") {
-      throw clockFailure(options.address, error);
-    }
-    throw new JoinError("not-verified", `The certificate that came is no good: ${error.message}`, {
-      cause: error,
-    });
+  const { id, role } = verifyOwn(certificate, trust, options);
+  if (id !== reply.nodeId) {
+    throw new JoinError("not-verified", "The certificate that came is another node's");
   }
   const record: NodeRecord = {
     v: 1,
@@ -288,7 +271,26 @@ function keep(reply: JoinReply, privateKeyPem: string, options: JoinOptions): No
     vtepAddress: facts.vtepAddress,
     managers: reply.managers,
   };
-  store.writeTls(privateKeyPem, certificate, roots);
+  try {
+    store.writeTls(privateKeyPem, certificate, roots);
+  } catch (error) {
+    if (!(error instanceof NodeError)) throw error;
+    throw new JoinError("not-verified", error.message, { cause: error });
+  }
   store.writeRecord(record);
   return record;
+}
+
+function verifyOwn(certificate: Bytes, trust: Trust, options: JoinOptions): PeerIdentity {
+  try {
+    return verifyPeer(certificate, trust, options.clock.nowMs());
+  } catch (error) {
+    if (!(error instanceof PeerRejectedError)) throw error;
+    if (error.code === "expired" || error.code === "not-yet-valid") {
+      throw clockFailure(options.address, error);
+    }
+    throw new JoinError("not-verified", `The certificate that came is no good: ${error.message}`, {
+      cause: error,
+    });
+  }
 }

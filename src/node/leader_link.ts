@@ -1,4 +1,4 @@
-import { type Clock, type Id, type Logger, type Random } from "../base/mod.ts";
+import { type Clock, type Logger, type Random } from "../base/mod.ts";
 import type { ManagerAddress } from "../state/mod.ts";
 import {
   type Dialer,
@@ -13,11 +13,12 @@ import { NodeError } from "./node_error.ts";
 export const LEADER_HEADER = "agent-leader";
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
+/** One manager that swallows packets must not take all the time that there is. */
+const TRY_TIMEOUT_MS = 4_000;
 
 /** What {@linkcode LeaderLink} needs. */
 export interface LeaderLinkOptions {
   readonly dialer: Dialer;
-  readonly nodeId: Id;
   /** The managers that this node knows of, at least one. */
   readonly managers: readonly ManagerAddress[];
   readonly clock: Clock;
@@ -25,18 +26,18 @@ export interface LeaderLinkOptions {
   readonly logger: Logger;
 }
 
-/** A request to whoever leads. */
-export type LeaderRequest = Omit<DialRequest, "address">;
-
-/** How long to look for a leader. */
-export interface Patience {
-  /** From now, over all tries. */
+/**
+ * A request to whoever leads. It is made again when its answer did not come, so it must be one that
+ * the leader knows when it has seen it, or that does no harm the second time.
+ */
+export type LeaderRequest = Omit<DialRequest, "address" | "timeoutMs"> & {
+  /** How long to look for a leader who answers, over all tries. */
   readonly deadlineMs: number;
-  /**
-   * Whether the request may be made again when its answer did not come: only where the leader
-   * knows a request that it has seen, or where asking twice does no harm.
-   */
-  readonly repeatable: "yes" | "no";
+};
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
 }
 
 /**
@@ -45,6 +46,7 @@ export interface Patience {
  */
 export class LeaderLink {
   readonly #options: LeaderLinkOptions;
+  readonly #closing = new AbortController();
   #managers: readonly ManagerAddress[];
   #leader: string | null = null;
 
@@ -64,15 +66,18 @@ export class LeaderLink {
     if (managers.length > 0) this.#managers = managers;
   }
 
+  /** What the leader said was not to be believed: the next request goes to any manager. */
+  forgetLeader(): void {
+    this.#leader = null;
+  }
+
   /**
    * Sends a request to the leader and gives the complete answer, whatever its status.
    *
    * @throws {NodeError} `unavailable` when no leader has answered in time
    */
-  request(request: LeaderRequest, patience: Patience): Promise<DialResponse> {
-    return this.#seek(patience, request.signal, (address) => {
-      return this.#options.dialer.request({ ...request, address });
-    });
+  request(request: LeaderRequest): Promise<DialResponse> {
+    return this.#seek(request, (dialled) => this.#options.dialer.request(dialled));
   }
 
   /**
@@ -80,42 +85,53 @@ export class LeaderLink {
    *
    * @throws {NodeError} `unavailable` when no leader has answered in time
    */
-  openStream(request: LeaderRequest, patience: Patience): Promise<DialStream> {
-    return this.#seek(patience, request.signal, (address) => {
-      return this.#options.dialer.openStream({ ...request, address });
+  openStream(request: LeaderRequest): Promise<DialStream> {
+    return this.#seek(request, async (dialled) => {
+      const stream = await this.#options.dialer.openStream(dialled);
+      if (stream.status === 421) stream.close();
+      return stream;
     });
   }
 
-  async #seek<Answer extends { readonly status: number; readonly headers: Headers }>(
-    patience: Patience,
-    signal: AbortSignal | undefined,
-    ask: (address: string) => Promise<Answer>,
-  ): Promise<Answer> {
+  /** Gives up what is under way. */
+  close(): void {
+    this.#closing.abort(new NodeError("unavailable", "The agent is stopping"));
+  }
+
+  async #seek<Found extends Answer>(
+    { deadlineMs, ...request }: LeaderRequest,
+    ask: (request: DialRequest) => Promise<Found>,
+  ): Promise<Found> {
     const { clock, random } = this.#options;
-    const endMs = clock.monotonicMs() + patience.deadlineMs;
+    const closing = this.#closing.signal;
+    const signal = request.signal ? AbortSignal.any([request.signal, closing]) : closing;
+    const endMs = clock.monotonicMs() + deadlineMs;
     let pauseMs = FIRST_PAUSE_MS;
-    let lastError: unknown = null;
-    for (let turn = 0;; turn++) {
-      signal?.throwIfAborted();
+    let isRedirected = false;
+    for (let turn = random.below(Math.max(1, this.#managers.length));; turn++) {
+      signal.throwIfAborted();
       const address = this.#candidate(turn);
+      const leftMs = endMs - clock.monotonicMs();
+      let failure: Error;
       try {
-        const answer = await ask(address);
+        const timeoutMs = Math.max(1, Math.min(leftMs, TRY_TIMEOUT_MS));
+        const answer = await ask({ ...request, address, signal, timeoutMs });
         if (answer.status !== 421) {
           this.#leader = address;
           return answer;
         }
-        const elsewhere = answer.headers.get(LEADER_HEADER);
-        this.#leader = elsewhere;
-        lastError = new Error(`${address} does not lead`);
-        if (elsewhere !== null && elsewhere !== address) continue;
+        this.#leader = answer.headers.get(LEADER_HEADER);
+        failure = new Error(`${address} does not lead`);
+        // At once, but not in a circle of managers who name each other while one is elected.
+        isRedirected = !isRedirected && this.#leader !== null && this.#leader !== address;
+        if (isRedirected) continue;
       } catch (error) {
         if (!(error instanceof TlsDialError)) throw error;
         if (this.#leader === address) this.#leader = null;
-        if (patience.repeatable === "no" && wasSent(error)) throw error;
-        lastError = error;
+        failure = error;
       }
-      if (clock.monotonicMs() + pauseMs >= endMs) throw noLeader(lastError);
-      await pause(clock, pauseMs / 2 + random.below(Math.ceil(pauseMs / 2)));
+      if (clock.monotonicMs() + pauseMs >= endMs) throw noLeader(failure);
+      await pause(clock, pauseMs / 2 + random.below(Math.ceil(pauseMs / 2)), signal);
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     }
   }
@@ -128,19 +144,21 @@ export class LeaderLink {
   }
 }
 
-/** Whether the manager may have acted on the request. */
-function wasSent(error: TlsDialError): boolean {
-  return error.code === "closed" || error.code === "timeout" || error.code === "response-too-large";
+function noLeader(cause: Error): NodeError {
+  const message = `No manager leads that this node can reach: ${cause.message}`;
+  return new NodeError("unavailable", message, { cause });
 }
 
-function noLeader(lastError: unknown): NodeError {
-  const reason = lastError instanceof Error ? lastError.message : String(lastError);
-  return new NodeError("unavailable", `No manager leads that this node can reach: ${reason}`, {
-    cause: lastError,
+/** Resolves after a while, or as soon as `signal` aborts. */
+export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      cancel();
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const cancel = clock.schedule(delayMs, end);
+    signal.addEventListener("abort", end);
   });
-}
-
-/** Resolves after a while. */
-export function pause(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise((resolve) => void clock.schedule(delayMs, resolve));
 }

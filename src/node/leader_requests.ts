@@ -8,14 +8,15 @@ import {
   type Random,
 } from "../base/mod.ts";
 import type { DialResponse } from "../tls/mod.ts";
-import type { WantedEndpoint } from "./attachments.ts";
+import type { WantedEndpoint } from "./attachment_draft.ts";
 import { HostError } from "./host_error.ts";
-import type { LeaderLink } from "./leader_link.ts";
+import type { LeaderLink, LeaderRequest } from "./leader_link.ts";
+import { NodeError } from "./node_error.ts";
 
 /** Header with which a forwarding node names a request, so that it may be made again. */
 const REQUEST_HEADER = "agent-request";
 /** A leader change is over by then, and a client still waits. */
-const DEADLINE_MS = 10_000;
+export const DEADLINE_MS = 10_000;
 /** Whatever else a client sends concerns only its own connection. */
 const FORWARDED_HEADERS = ["content-type", "idempotency-key", "if-match", "accept", REQUEST_HEADER];
 const ANSWERED_HEADERS = [
@@ -32,8 +33,7 @@ export class LeaderRequests {
   readonly #link: LeaderLink;
   readonly #clock: Clock;
   readonly #random: Random;
-  #stateTimeMs = 0;
-  #heardAtMs = 0;
+  #heard: { readonly stateTimeMs: number; readonly atMs: number } | null = null;
 
   /** Sends by this link. */
   constructor(link: LeaderLink, clock: Clock, random: Random) {
@@ -44,11 +44,14 @@ export class LeaderRequests {
 
   /** The state's time as a leader has just told it. */
   setStateTime(stateTimeMs: number): void {
-    this.#stateTimeMs = stateTimeMs;
-    this.#heardAtMs = this.#clock.monotonicMs();
+    this.#heard = { stateTimeMs, atMs: this.#clock.monotonicMs() };
   }
 
-  /** Sends a request of the unix socket on with this node's certificate; gives the answer. */
+  /**
+   * Sends a request of the unix socket on with this node's certificate; gives the answer.
+   *
+   * @throws {HostError} `unavailable` when no leader has answered
+   */
   async forward(request: Request): Promise<Response> {
     const url = new URL(request.url);
     const headers: Record<string, string> = {};
@@ -80,61 +83,81 @@ export class LeaderRequests {
     });
   }
 
-  /** Makes endpoints on this node, all or none; answers the ids of their networks, in order. */
+  /**
+   * Makes endpoints on this node, all or none; answers the ids of their networks, in order.
+   *
+   * @throws {HostError} `unavailable` when it is not known whether they were made; anything else is
+   * the leader's refusal, `field` in its own terms
+   */
   async createEndpoints(
     endpoints: readonly WantedEndpoint[],
-    request: { readonly requestId: string; readonly signal: AbortSignal },
+    signal: AbortSignal,
   ): Promise<readonly Id[]> {
     const answer = await this.#send({
       method: "POST",
       path: "/v1/endpoints",
       headers: { "content-type": "application/json", [REQUEST_HEADER]: this.#drawMark() },
       body: encodeUtf8(JSON.stringify({ endpoints })),
-      signal: request.signal,
+      signal,
     });
     const body = parseJson(answer);
     if (answer.status !== 201) throw refusal(answer.status, body);
     const made = body.endpoints;
-    if (!Array.isArray(made)) throw new TypeError("The leader's answer names no endpoints");
+    if (!Array.isArray(made) || made.length !== endpoints.length) {
+      throw new HostError("unavailable", "The leader's answer does not name the endpoints");
+    }
     return made.map((endpoint: JsonObject) => String(endpoint.networkId));
   }
 
+  /** Before a leader has been heard the own clock has to do: those of a cluster differ by little. */
   #drawMark(): string {
-    const nowMs = this.#stateTimeMs + (this.#clock.monotonicMs() - this.#heardAtMs);
+    const nowMs = this.#heard === null
+      ? this.#clock.nowMs()
+      : this.#heard.stateTimeMs + (this.#clock.monotonicMs() - this.#heard.atMs);
     return `${newId(this.#random)};from=${Math.floor(nowMs)}`;
   }
 
-  #send(request: Parameters<LeaderLink["request"]>[0]): Promise<DialResponse> {
-    return this.#link.request(request, { deadlineMs: DEADLINE_MS, repeatable: "yes" });
+  async #send(
+    request: Omit<LeaderRequest, "deadlineMs"> & { readonly signal: AbortSignal },
+  ): Promise<DialResponse> {
+    try {
+      return await this.#link.request({ ...request, deadlineMs: DEADLINE_MS });
+    } catch (cause) {
+      if (request.signal.aborted) {
+        throw new HostError("unavailable", "The client has gone before there was an answer", {
+          cause,
+        });
+      }
+      if (!(cause instanceof NodeError)) throw cause;
+      throw new HostError("unavailable", `${cause.message}. Try again`, { cause });
+    }
   }
 }
 
 function parseJson(answer: DialResponse): JsonObject {
-  const body: unknown = JSON.parse(decodeUtf8(answer.body));
-  if (body === null || typeof body !== "object" || Array.isArray(body)) {
-    throw new TypeError(`The leader answered ${answer.status} with something that is no object`);
+  try {
+    const body: unknown = JSON.parse(decodeUtf8(answer.body));
+    // What JSON.parse gives is JSON.
+    if (isObject(body)) return body as JsonObject;
+  } catch {
+    // Said below.
   }
-  return body as JsonObject;
+  throw new HostError("unavailable", `The leader answered ${answer.status}, and no JSON object`);
 }
 
-/** The leader's problem, as this host's own; a field of the leader's body is one of the client's. */
-function refusal(status: number, problem: JsonObject): Error {
+/** The leader's problem, as this host's own. */
+function refusal(status: number, problem: JsonObject): HostError {
   const { code, detail, field, details } = problem;
   if (typeof code !== "string" || typeof detail !== "string" || status >= 500) {
-    return new Error(`The leader answered ${status}: ${detail}`);
+    const said = typeof detail === "string" ? `: ${detail}` : "";
+    return new HostError("unavailable", `The leader answered ${status}${said}`);
   }
   return new HostError(code, detail, {
-    ...(typeof field === "string" ? { field: clientField(field) } : {}),
-    ...(isObject(details) ? { details } : {}),
+    ...(typeof field === "string" ? { field } : {}),
+    ...(isObject(details) ? { details: details as JsonObject } : {}),
   });
 }
 
-/** `/endpoints/1/ip` of the leader's body is `/networks/1/ip` of the client's; the name is one. */
-function clientField(field: string): string {
-  if (/^\/endpoints\/\d+\/name$/.test(field)) return "/name";
-  return field.replace(/^\/endpoints\//, "/networks/");
-}
-
-function isObject(value: JsonObject[string]): value is JsonObject {
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }

@@ -14,16 +14,11 @@
  *
  * @module
  */
-export {
-  type AttachmentInterfaceView,
-  type AttachmentView,
-  type AttachOrder,
-  HostAgent,
-  type HostAgentOptions,
-  type HostStatusView,
-} from "./host_agent.ts";
-export type { AttachRequest } from "./attachments.ts";
+export type { AttachRequest, WantedNetwork } from "./attachment_draft.ts";
+export type { Lease } from "./attachment_lives.ts";
+export { type AttachOrder, HostAgent, type HostAgentOptions } from "./host_agent.ts";
 export { HostError } from "./host_error.ts";
+export type { AttachmentInterfaceView, AttachmentView, HostStatusView } from "./host_views.ts";
 export { IdentityStore, type NodeRecord, type PendingKey } from "./identity.ts";
 export { joinCluster, type JoinOptions } from "./join.ts";
 export { JoinError, type JoinErrorCode, NodeError, type NodeErrorCode } from "./node_error.ts";

@@ -3,10 +3,9 @@
  *
  * - `not-a-member`: it has not joined;
  * - `damaged`: what it keeps on disk cannot be read;
- * - `unavailable`: no manager can be reached, or none leads;
- * - `removed`: the cluster says that this node is no member any more.
+ * - `unavailable`: no manager can be reached, or none leads, or the agent is stopping.
  */
-export type NodeErrorCode = "not-a-member" | "damaged" | "unavailable" | "removed";
+export type NodeErrorCode = "not-a-member" | "damaged" | "unavailable";
 
 /** A node cannot do what it should. */
 export class NodeError extends Error {

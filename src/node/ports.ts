@@ -43,9 +43,11 @@ export interface Workloads {
   ): LocatedWorkload;
   /** As {@linkcode Workloads.locate} after a restart; null when that very workload is gone. */
   adopt(workload: LocatedWorkload): LocatedWorkload | null;
-  /** Lets go of what `locate` or `adopt` has kept. */
+  /** Lets go of what `locate` or `adopt` has kept; once for each of them. */
   release(workload: LocatedWorkload): void;
-  /** Calls once when no process is left in the namespace. */
+  /** Names of the interfaces that are in the workload now; none when it is gone. */
+  interfaceNames(workload: LocatedWorkload): readonly string[];
+  /** Calls once, later, when no process is left in the namespace, or it is gone. */
   onEmpty(workload: LocatedWorkload, callback: () => void): Cancel;
 }
 
@@ -57,16 +59,16 @@ export interface LocalEndpoint {
   readonly networkId: Id;
   /** As a person named it. */
   readonly target: WorkloadTarget;
-  /** Name wanted by a person, or null: the first free `ethN`. */
-  readonly interfaceName: string | null;
+  /** Its name in the workload. */
+  readonly interfaceName: string;
 }
 
 /** What the kernel has. */
 export interface OverlayStatus {
   /** Digest of the projection that it has in full, or null. */
   readonly applied: string | null;
-  /** Endpoints that are in their workload, and the interface's name there. */
-  readonly attached: ReadonlyMap<Id, string>;
+  /** Endpoints that are in their workload. */
+  readonly attached: ReadonlySet<Id>;
   /** Endpoints whose workload is gone. */
   readonly gone: ReadonlySet<Id>;
   /** Why the kernel does not have what it should, by endpoint or network, in its own words. */

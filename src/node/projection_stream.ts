@@ -1,24 +1,25 @@
-import {
-  type Bytes,
-  type Cancel,
-  type Clock,
-  concatBytes,
-  decodeUtf8,
-  type Frame,
-  FrameDecoder,
-  type Logger,
-} from "../base/mod.ts";
-import type { Random } from "../base/mod.ts";
+import { type Clock, decodeUtf8, type Frame, type Logger, type Random } from "../base/mod.ts";
 import { type ManagerAddress, type Projection, StreamFrame } from "../state/mod.ts";
 import type { DialStream } from "../tls/mod.ts";
-import type { LeaderLink } from "./leader_link.ts";
+import { type LeaderLink, pause } from "./leader_link.ts";
 import { NodeError } from "./node_error.ts";
+import { ProjectionAssembly, type ReceivedProjection } from "./projection_assembly.ts";
+import { StreamSession } from "./stream_session.ts";
 
-/** Three heartbeats and a bit: then the link is dead, though nobody has said so. */
-const SILENCE_MS = 7_000;
 const OPEN_DEADLINE_MS = 10_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 3_000;
+const PROBLEM_DEADLINE_MS = 5_000;
+/** A stream that lived for so long was a good one: the next try need not wait. */
+const GOOD_MS = 5_000;
+/**
+ * So many times in a row the cluster has to say that this node is no member: a manager that is
+ * behind the others may not know it yet, or not its newest key.
+ */
+const REMOVED_AFTER = 3;
+
+/** Whether this node is a member, as the cluster says when it is asked for a certificate. */
+export type Membership = "member" | "removed" | "unknown";
 
 /** What {@linkcode ProjectionStream} needs, and whom it tells. */
 export interface ProjectionStreamOptions {
@@ -26,11 +27,19 @@ export interface ProjectionStreamOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** What this node should have has changed. */
   readonly onProjection: (projection: Projection) => void;
+  /** A projection has come, be it an old acquaintance: the leader waits to hear so. */
+  readonly onReceived: () => void;
   readonly onManagers: (managers: readonly ManagerAddress[]) => void;
   readonly onStateTime: (stateTimeMs: number) => void;
   /** The stream is up, or is down. */
   readonly onConnected: (link: "up" | "down") => void;
+  /**
+   * The stream was refused. That may be because the certificate does not count any more, so only
+   * one who is refused a new one as well has been removed.
+   */
+  readonly askMembership: () => Promise<Membership>;
   /** The cluster says that this node is no member any more. */
   readonly onRemoved: () => void;
 }
@@ -43,14 +52,17 @@ export interface ProjectionStreamOptions {
 export class ProjectionStream {
   readonly #options: ProjectionStreamOptions;
   /** What is listened to now: one, or two while one takes the other's place. */
-  readonly #sessions = new Map<DialStream, Promise<void>>();
-  #closed = false;
-  #wake: () => void = () => {};
+  readonly #sessions = new Set<StreamSession>();
+  readonly #closing = new AbortController();
+  /** Counts certificates: a stream that began with an earlier one is replaced. */
+  #certificates = 0;
+  #newest: { readonly projection: Projection; readonly revision: number } | null = null;
+  #received: string | null = null;
 
   /** Begins to listen at once. */
   constructor(options: ProjectionStreamOptions) {
     this.#options = options;
-    this.#keepListening();
+    void this.#keepListening();
   }
 
   /** Whether a stream is up. */
@@ -58,159 +70,151 @@ export class ProjectionStream {
     return this.#sessions.size > 0;
   }
 
+  /** Digest of the projection that came last: what opens the leader's window. */
+  get received(): string | null {
+    return this.#received;
+  }
+
   /**
-   * Opens a stream with the certificate of now; the old one ends when the new one has spoken.
-   *
-   * @throws {NodeError} when no leader answers: the old one goes on
+   * There is a new certificate: opens a stream with it; the old one ends when the new one has
+   * spoken. When no leader answers the old one goes on.
    */
   async replace(): Promise<void> {
-    const old = [...this.#sessions.keys()];
-    await this.#start(() => old.forEach((stream) => stream.close()));
+    this.#certificates++;
+    // The one that is being opened now, if there is none, is looked at when it is up.
+    if (!this.connected) return;
+    const old = [...this.#sessions];
+    try {
+      await this.#start(() => old.forEach((session) => session.close("Another took its place")));
+    } catch (error) {
+      this.#options.logger.warn("The stream was not opened anew with the new certificate", {
+        reason: messageOf(error),
+      });
+    }
   }
 
   /** Stops listening. */
   close(): void {
-    this.#closed = true;
-    for (const stream of this.#sessions.keys()) stream.close();
-    this.#wake();
+    this.#closing.abort();
+    for (const session of this.#sessions) session.close("The agent is stopping");
   }
 
   async #keepListening(): Promise<void> {
+    const { clock, random, logger, link } = this.#options;
+    const { signal } = this.#closing;
     let pauseMs = FIRST_PAUSE_MS;
-    while (!this.#closed) {
+    let refusals = 0;
+    while (!signal.aborted) {
+      const beganMs = clock.monotonicMs();
       try {
-        await this.#start(() => pauseMs = FIRST_PAUSE_MS);
-        while (this.#sessions.size > 0) await Promise.all(this.#sessions.values());
+        const certificates = this.#certificates;
+        await this.#start(() => {});
+        refusals = 0;
+        if (certificates !== this.#certificates) await this.replace();
+        while (this.connected) await Promise.all([...this.#sessions].map(({ ended }) => ended));
       } catch (error) {
-        if (error instanceof NodeError && error.code === "removed") {
-          this.#options.onRemoved();
-          return;
-        }
-        this.#options.logger.warn("No stream from a leader; trying again", {
-          reason: error instanceof Error ? error.message : String(error),
-        });
+        if (signal.aborted) return;
+        logger.warn("No stream from a leader; trying again", { reason: messageOf(error) });
+        const isRemoved = error instanceof StreamRefusedError &&
+          await this.#options.askMembership() === "removed";
+        refusals = isRemoved ? refusals + 1 : 0;
+        if (refusals >= REMOVED_AFTER) return this.#options.onRemoved();
+        link.forgetLeader();
       }
-      if (!this.#closed) await this.#pause(pauseMs / 2 + this.#options.random.below(pauseMs));
+      if (clock.monotonicMs() - beganMs >= GOOD_MS) pauseMs = FIRST_PAUSE_MS;
+      await pause(clock, pauseMs / 2 + random.below(pauseMs), signal);
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     }
   }
 
   async #start(onFirstFrame: () => void): Promise<void> {
-    const stream = await this.#options.link.openStream(
-      { method: "GET", path: "/v1/self/projection" },
-      { deadlineMs: OPEN_DEADLINE_MS, repeatable: "yes" },
-    );
-    if (stream.status !== 200) {
-      stream.close();
-      throw refusal(stream.status);
-    }
-    if (this.#closed) return stream.close();
-    const session = this.#listen(stream, onFirstFrame).then(
-      () => "The leader has ended the stream",
-      (error) => error instanceof Error ? error.message : String(error),
-    ).then((reason) => {
-      stream.close();
-      this.#sessions.delete(stream);
-      if (this.#sessions.size > 0 || this.#closed) return;
-      this.#options.logger.warn("The stream from the leader is down", { reason });
-      this.#options.onConnected("down");
+    const { link, clock, logger, onConnected } = this.#options;
+    const { signal } = this.#closing;
+    const stream = await link.openStream({
+      method: "GET",
+      path: "/v1/self/projection",
+      deadlineMs: OPEN_DEADLINE_MS,
+      signal,
     });
-    this.#sessions.set(stream, session);
-    this.#options.onConnected("up");
-  }
-
-  async #listen(stream: DialStream, onFirstFrame: () => void): Promise<void> {
-    const decoder = new FrameDecoder();
-    const assembly = new Assembly();
-    let frames = 0;
-    let cancelWatchdog: Cancel = () => {};
-    const startWatchdog = () => {
-      cancelWatchdog();
-      cancelWatchdog = this.#options.clock.schedule(SILENCE_MS, () => stream.close());
+    if (stream.status !== 200) throw await refusalOf(stream, clock);
+    if (signal.aborted) return stream.close();
+    const assembly = new ProjectionAssembly();
+    let greet = () => {
+      greet = () => {};
+      onFirstFrame();
     };
-    startWatchdog();
-    try {
-      for await (const chunk of stream.chunks) {
-        startWatchdog();
-        for (const frame of decoder.push(chunk)) {
-          if (frames++ === 0) onFirstFrame();
-          this.#take(frame, assembly);
-        }
-      }
-    } finally {
-      cancelWatchdog();
-    }
+    const session = new StreamSession(stream, clock, (frame) => {
+      greet();
+      this.#take(frame, assembly);
+    });
+    this.#sessions.add(session);
+    onConnected("up");
+    void session.ended.then((reason) => {
+      this.#sessions.delete(session);
+      if (this.connected || signal.aborted) return;
+      logger.warn("The stream from the leader is down", { reason });
+      onConnected("down");
+    });
   }
 
-  #take(frame: Frame, assembly: Assembly): void {
+  #take(frame: Frame, assembly: ProjectionAssembly): void {
     const { stateTimeMs } = frame.header;
     if (typeof stateTimeMs === "number") this.#options.onStateTime(stateTimeMs);
     if (frame.kind !== StreamFrame.projection) return;
-    const projection = assembly.add(frame);
-    if (projection === null) return;
-    const { managers } = frame.header;
-    if (isManagerList(managers)) this.#options.onManagers(managers);
-    this.#options.onProjection(projection);
+    const received = assembly.add(frame);
+    if (received === null) return;
+    this.#received = received.projection.digest;
+    this.#apply(received);
+    this.#options.onReceived();
   }
 
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.schedule(delayMs, resolve);
-      this.#wake = () => {
-        cancel();
-        resolve();
-      };
-    });
-  }
-}
-
-function refusal(status: number): NodeError {
-  return status === 403 || status === 401
-    ? new NodeError("removed", "The cluster does not know this node any more: it was removed")
-    : new NodeError("unavailable", `The leader answered ${status} where a stream was asked for`);
-}
-
-/** Puts the parts of a projection together. */
-class Assembly {
-  #parts: Uint8Array[] = [];
-  #digest: unknown = null;
-
-  add(frame: Frame): Projection | null {
-    const { digest, part, parts } = frame.header;
-    if (part === 0) this.#parts = [];
-    if (part !== this.#parts.length || (part !== 0 && digest !== this.#digest)) {
-      throw new NodeError("unavailable", "The leader sent the parts of a projection out of order");
+  /**
+   * While one stream takes another's place, the new one's first projection may have been made before
+   * the old one's last, and come after it.
+   */
+  #apply({ projection, revision, managers }: ReceivedProjection): void {
+    const newest = this.#newest;
+    if (newest?.projection.incarnation === projection.incarnation && revision < newest.revision) {
+      return;
     }
-    this.#digest = digest;
-    this.#parts.push(frame.body);
-    if (this.#parts.length !== parts) return null;
-    const body: Bytes = concatBytes(...this.#parts);
-    this.#parts = [];
-    const projection: unknown = JSON.parse(decodeUtf8(body));
-    if (!isProjection(projection, digest)) {
-      throw new NodeError(
-        "unavailable",
-        "The leader sent a projection that this agent cannot read: upgrade this agent",
-      );
-    }
-    return projection;
+    this.#options.onManagers(managers);
+    if (newest?.projection.digest !== projection.digest) this.#options.onProjection(projection);
+    this.#newest = { projection, revision };
   }
 }
 
-/**
- * The leader is a manager of this cluster, checked when the connection began, so its projection is
- * believed; what is checked here is that both speak the same version.
- */
-function isProjection(value: unknown, digest: unknown): value is Projection {
-  if (value === null || typeof value !== "object") return false;
-  const projection = value as Partial<Record<keyof Projection, unknown>>;
-  return projection.v === 1 && projection.digest === digest && Array.isArray(projection.networks);
+/** The cluster refuses this node a stream. */
+class StreamRefusedError extends Error {}
+
+/** Only a problem document with one of these codes is the cluster's word on who this node is. */
+const REFUSALS = ["not-authenticated", "not-permitted"];
+
+async function refusalOf(stream: DialStream, clock: Clock): Promise<Error> {
+  const { status } = stream;
+  const cancel = clock.schedule(PROBLEM_DEADLINE_MS, () => stream.close());
+  const code = await codeOf(stream);
+  cancel();
+  stream.close();
+  const message = `The leader answered ${status} (${code}) where a stream was asked for`;
+  return (status === 401 || status === 403) && REFUSALS.includes(code)
+    ? new StreamRefusedError(message)
+    : new NodeError("unavailable", message);
 }
 
-function isManagerList(value: unknown): value is readonly ManagerAddress[] {
-  return Array.isArray(value) &&
-    value.every((item: unknown) =>
-      item !== null && typeof item === "object" && "id" in item && "address" in item &&
-      typeof item.id === "string" && typeof item.address === "string"
-    );
+async function codeOf(stream: DialStream): Promise<string> {
+  try {
+    let text = "";
+    for await (const chunk of stream.chunks) text += decodeUtf8(chunk);
+    const problem: unknown = JSON.parse(text);
+    if (problem !== null && typeof problem === "object" && "code" in problem) {
+      return String(problem.code);
+    }
+  } catch {
+    // It is no problem document.
+  }
+  return "without a code";
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

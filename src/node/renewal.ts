@@ -14,12 +14,18 @@ import type { TlsIdentity, Trust } from "../tls/mod.ts";
 import type { IdentityStore, PendingKey } from "./identity.ts";
 import type { LeaderLink } from "./leader_link.ts";
 import { NodeError } from "./node_error.ts";
+import type { Membership } from "./projection_stream.ts";
 
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LONGEST_MS = 60_000;
 const REQUEST_DEADLINE_MS = 10_000;
-/** `setTimeout` cannot wait longer than 2³¹ − 1 ms; a day is soon enough to look again. */
-const LONGEST_WAIT_MS = 24 * 3_600_000;
+/**
+ * The date of renewal is one of the wall clock, which may be set, and stands still for no sleeping
+ * machine, as a timer does: so it is looked at again and again.
+ */
+const LOOK_INTERVAL_MS = 30_000;
+/** Where the leader's clock is far behind, each certificate that comes has run out already. */
+const SHORTEST_INTERVAL_MS = 5_000;
 
 /** What {@linkcode Renewal} needs, and whom it tells. */
 export interface RenewalOptions {
@@ -32,6 +38,11 @@ export interface RenewalOptions {
   readonly onRenewed: (identity: TlsIdentity, trust: Trust) => void;
 }
 
+interface Validity {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
 /**
  * Renews the node's certificate by itself, with a new key, at a random moment between 50 and 80 %
  * of its life, so that the nodes of a cluster do not come all at once. A try that failed is made
@@ -42,17 +53,27 @@ export class Renewal {
   readonly #options: RenewalOptions;
   #cancel: Cancel = () => {};
   #closed = false;
-  #notAfterMs: number;
+  #notAfterMs = 0;
+  #renewAtMs = 0;
+  #retryMs = RETRY_FIRST_MS;
+  #running: Promise<Membership> | null = null;
 
   /** Schedules the next renewal of the certificate on disk. */
   constructor(options: RenewalOptions) {
     this.#options = options;
-    this.#notAfterMs = this.#schedule();
+    this.#plan();
+    this.#lookIn(0);
   }
 
   /** When the certificate of now ends. */
   get notAfterMs(): number {
     return this.#notAfterMs;
+  }
+
+  /** Renews the certificate now; one that is being renewed is not renewed again. Never rejects. */
+  renew(): Promise<Membership> {
+    this.#running ??= this.#renew().finally(() => this.#running = null);
+    return this.#running;
   }
 
   /** No more renewals. */
@@ -61,37 +82,73 @@ export class Renewal {
     this.#cancel();
   }
 
-  #schedule(): number {
-    const { store, clock, random } = this.#options;
-    const validity = certificateValidity(store.readTls().certificate);
-    const atMs = renewalTime({ ...validity, fraction: 0.5 + random.below(3001) / 10_000 });
-    this.#wait(Math.max(0, atMs - clock.nowMs()), RETRY_FIRST_MS);
-    return validity.notAfterMs;
+  /** Draws the moment for the certificate on disk. */
+  #plan(): void {
+    const { store, random } = this.#options;
+    const validity = validityOf(store.readTls().certificate);
+    this.#notAfterMs = validity.notAfterMs;
+    this.#renewAtMs = renewalTime({ ...validity, fraction: 0.5 + random.below(3001) / 10_000 });
   }
 
-  #wait(delayMs: number, retryMs: number): void {
-    if (this.#closed) return;
-    const step = Math.min(delayMs, LONGEST_WAIT_MS);
-    this.#cancel = this.#options.clock.schedule(step, () => {
-      if (delayMs > step) this.#wait(delayMs - step, retryMs);
-      else this.#renew(retryMs);
-    });
+  #lookIn(delayMs: number): void {
+    this.#cancel();
+    if (!this.#closed) this.#cancel = this.#options.clock.schedule(delayMs, () => this.#look());
   }
 
-  async #renew(retryMs: number): Promise<void> {
+  #look(): void {
+    const leftMs = this.#renewAtMs - this.#options.clock.nowMs();
+    if (leftMs > 0) this.#lookIn(Math.min(leftMs, LOOK_INTERVAL_MS));
+    else void this.renew();
+  }
+
+  async #renew(): Promise<Membership> {
     const { logger } = this.#options;
     try {
-      const { identity, trust } = await this.#requestCertificate();
-      this.#options.onRenewed(identity, trust);
-      this.#notAfterMs = this.#schedule();
-      logger.info("The certificate was renewed", { notAfterMs: this.#notAfterMs });
+      const membership = await this.#replaceCertificate();
+      if (membership === "member") {
+        this.#retryMs = RETRY_FIRST_MS;
+        this.#lookIn(SHORTEST_INTERVAL_MS);
+        logger.info("The certificate was renewed", { notAfterMs: this.#notAfterMs });
+        return membership;
+      }
+      logger.warn("The cluster gives this node no certificate: it is not a member any more");
+      this.#retry();
+      return membership;
     } catch (error) {
       logger.warn("The certificate was not renewed; trying again", {
         reason: error instanceof Error ? error.message : String(error),
-        retryMs,
+        retryMs: this.#retryMs,
       });
-      this.#wait(retryMs, Math.min(retryMs * 2, RETRY_LONGEST_MS));
+      this.#retry();
+      return "unknown";
     }
+  }
+
+  #retry(): void {
+    this.#lookIn(this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LONGEST_MS);
+  }
+
+  async #replaceCertificate(): Promise<Membership> {
+    const { link, store, onRenewed } = this.#options;
+    const { privateKey, csr } = await this.#pendingKey();
+    const answer = await link.request({
+      method: "POST",
+      path: "/v1/self/certificate",
+      headers: { "content-type": "application/json" },
+      body: encodeUtf8(JSON.stringify({ v: 1, csr })),
+      freshConnection: true,
+      deadlineMs: REQUEST_DEADLINE_MS,
+    });
+    const body = answer.json();
+    if (saysRemoved(answer.status, body)) return "removed";
+    const { certificate, roots } = parseReply(answer.status, body);
+    const trust = this.#verify(certificate, roots);
+    store.writeTls(privateKey, certificate, roots);
+    this.#plan();
+    const identity = { privateKeyPem: privateKey, certificatePem: certificateToPem(certificate) };
+    if (!this.#closed) onRenewed(identity, trust);
+    return "member";
   }
 
   async #pendingKey(): Promise<PendingKey> {
@@ -104,38 +161,34 @@ export class Renewal {
     return pending;
   }
 
-  async #requestCertificate(): Promise<{ identity: TlsIdentity; trust: Trust }> {
-    const { link, store, clock } = this.#options;
-    const { privateKey, csr } = await this.#pendingKey();
-    const answer = await link.request({
-      method: "POST",
-      path: "/v1/self/certificate",
-      headers: { "content-type": "application/json" },
-      body: encodeUtf8(JSON.stringify({ v: 1, csr })),
-      freshConnection: true,
-    }, { deadlineMs: REQUEST_DEADLINE_MS, repeatable: "yes" });
-    const { certificate, roots } = parseReply(answer.status, answer.json());
+  /**
+   * Its dates may lie in the past: the certificate that was issued for a pending key, whose answer
+   * got lost long ago. The cluster has that key on record, so it is taken up, and renewed.
+   */
+  #verify(certificate: Bytes, roots: readonly Bytes[]): Trust {
+    const { store, clock } = this.#options;
     const { clusterId, nodeId } = store.readRecord();
     const trust: Trust = { clusterId, roots };
-    const identity = verifyPeer(certificate, trust, clock.nowMs());
-    if (identity.id !== nodeId) {
-      throw new NodeError(
-        "unavailable",
-        `The leader answered with a certificate of ${identity.id}`,
-      );
-    }
-    store.writeTls(privateKey, certificate, roots);
-    return {
-      identity: { privateKeyPem: privateKey, certificatePem: certificateToPem(certificate) },
-      trust,
-    };
+    const { notBeforeMs, notAfterMs } = validityOf(certificate);
+    const withinMs = Math.min(Math.max(clock.nowMs(), notBeforeMs), notAfterMs);
+    const { id } = verifyPeer(certificate, trust, withinMs);
+    if (id === nodeId) return trust;
+    throw new NodeError("unavailable", `The leader answered with a certificate of ${id}`);
   }
 }
 
-/** Of the node's own certificate, which may have run out, so nothing is verified. */
-function certificateValidity(der: Bytes): { notBeforeMs: number; notAfterMs: number } {
+/** What a certificate says, whether it is to be believed or not. */
+function validityOf(der: Bytes): Validity {
   const { validFrom, validTo } = new X509Certificate(der);
   return { notBeforeMs: Date.parse(validFrom), notAfterMs: Date.parse(validTo) };
+}
+
+/** To a member a certificate is never refused for who it is. */
+function saysRemoved(status: number, body: unknown): boolean {
+  if (body === null || typeof body !== "object" || !("code" in body)) return false;
+  return (status === 401 && body.code === "not-authenticated") ||
+    (status === 403 && body.code === "not-permitted") ||
+    (status === 404 && body.code === "not-found");
 }
 
 function parseReply(status: number, body: unknown): { certificate: Bytes; roots: Bytes[] } {

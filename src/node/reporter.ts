@@ -35,11 +35,12 @@ export class Reporter {
   send(): void {
     this.#wanted = true;
     if (this.#sending || this.#closed) return;
-    this.#run();
+    void this.#run();
   }
 
   /** As {@linkcode Reporter.send}; resolves when a report made after the call was taken or lost. */
   sent(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiters.push(resolve);
       this.send();
@@ -50,6 +51,7 @@ export class Reporter {
   close(): void {
     this.#closed = true;
     this.#cancel();
+    this.#wake();
   }
 
   async #run(): Promise<void> {
@@ -58,24 +60,32 @@ export class Reporter {
     while (this.#wanted && !this.#closed) {
       this.#wanted = false;
       const waiters = this.#waiters.splice(0);
-      await this.#post(this.#options.report());
+      await this.#post();
       for (const wake of waiters) wake();
     }
     this.#sending = false;
     if (!this.#closed) this.#cancel = this.#options.clock.schedule(INTERVAL_MS, () => this.send());
   }
 
-  async #post(report: NodeReport): Promise<void> {
+  #wake(): void {
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  /** Never rejects: what could not be said is in the next report too. */
+  async #post(): Promise<void> {
     const { link, logger, onForgotten } = this.#options;
     try {
+      const report = this.#options.report();
       const answer = await link.request({
         method: "POST",
         path: "/v1/self/report",
         headers: { "content-type": "application/json" },
         body: encodeUtf8(JSON.stringify(report)),
-      }, { deadlineMs: DEADLINE_MS, repeatable: "yes" });
-      if (answer.status === 200) onForgotten(report.gone);
-      else logger.warn("The leader did not take a report", { status: answer.status });
+        deadlineMs: DEADLINE_MS,
+      });
+      if (answer.status !== 200) {
+        logger.warn("The leader did not take a report", { status: answer.status });
+      } else if (!this.#closed) onForgotten(report.gone);
     } catch (error) {
       logger.debug("No leader took a report", {
         reason: error instanceof Error ? error.message : String(error),

@@ -1,0 +1,52 @@
+import type { Id, Principal } from "../base/mod.ts";
+import type { ClusterState, Command, CommandBodies, Outcome } from "../state/mod.ts";
+import type { Liveness } from "./presence.ts";
+
+/** A write, as it came: `from` is null for a client's own key. */
+export interface WriteRequest {
+  /** What is wanted; ids are drawn. */
+  readonly command: Command;
+  /** Who wants it. */
+  readonly principal: Principal;
+  /** Names the request: made twice with it, it is done once. */
+  readonly requestId: string;
+  /** State time at which the id was drawn, or null for a client's own key. */
+  readonly from: number | null;
+  /** Digest of the request as the client sent it. */
+  readonly bodyHash: string;
+}
+
+/** A token that somebody wants; the secret's hash is still to come. */
+export interface TokenWriteRequest extends Omit<WriteRequest, "command"> {
+  /** The command but for the hash. */
+  readonly token: Omit<CommandBodies["token.create"], "secretHash">;
+}
+
+/** What became of it, and the token's text, if there is a token. */
+export interface TokenOutcome {
+  /** Of the command. */
+  readonly outcome: Outcome;
+  /** `AGTKN-1-…`, or null when there is no token. */
+  readonly text: string | null;
+}
+
+/** Who may ask for a new certificate: a member, or one whose key alone is still known. */
+export type CertifiedPrincipal = Extract<Principal, { readonly kind: "node" | "recovering" }>;
+
+/** The trusted roots, DER in base64url. */
+export interface CaReply {
+  /** Version of the format. */
+  readonly v: 1;
+  /** Whose roots they are. */
+  readonly clusterId: Id;
+  /** DER, base64url; the first signs. */
+  readonly roots: readonly string[];
+}
+
+/** The state as of now, with what only the leader knows. Read it in one turn of the event loop. */
+export interface View {
+  /** Of one moment: the next `await` may change it. */
+  readonly state: ClusterState;
+  /** What is known of a node's life. */
+  liveness(nodeId: Id): Liveness;
+}
