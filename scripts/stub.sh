@@ -108,7 +108,7 @@ agent_unpack() {
   export AGENT_EXECUTABLE DENO_DIR DENO_NO_UPDATE_CHECK DENO_DISABLE_NODE_SHIM
   # Whom TLS trusts is decided by the cluster alone.
   unset DENO_CERT DENO_TLS_CA_STORE NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED
-  set -- "$_agent_runtime/agent" run --allow-all --quiet --no-prompt --no-config --no-lock --no-remote --no-npm \
+  set -- "$_agent_runtime/agent" run --allow-all --unstable-no-legacy-abort --quiet --no-prompt --no-config --no-lock --no-remote --no-npm \
     --cached-only "$_agent_runtime/agent.js" "$@"
   unset _agent_runtime
   exec "$@"
