@@ -19,6 +19,23 @@ export async function runAgent(args: readonly string[]): Promise<never> {
 }
 
 async function loadExecHost(): Promise<ExecHost> {
-  const { becomeCommand, BlockingUnixStream } = await import("./sys/mod.ts");
-  return { becomeCommand, connectUnix: (path) => BlockingUnixStream.connect(path) };
+  const { becomeCommand, BlockingUnixStream, openNetlinkSocket } = await import("./sys/mod.ts");
+  const { Connection, setLink } = await import("./netlink/mod.ts");
+  // A new namespace has its loopback down, and few programs expect that.
+  const setLoopbackUp = () => {
+    const connection = new Connection(openNetlinkSocket({ family: "route" }));
+    connection.request(setLink("lo", { up: true }));
+    connection.close();
+  };
+  return {
+    becomeCommand: (options) =>
+      becomeCommand({
+        ...options,
+        prepare: () => {
+          setLoopbackUp();
+          options.prepare();
+        },
+      }),
+    connectUnix: (path) => BlockingUnixStream.connect(path),
+  };
 }
