@@ -18,6 +18,18 @@ export async function runAgent(args: readonly string[]): Promise<never> {
   return endProcess(code);
 }
 
+/** What the single file tells the program that it starts is no business of a workload's. */
+const OWN_VARIABLES = new Set([
+  "AGENT_EXECUTABLE",
+  "DENO_DIR",
+  "DENO_NO_UPDATE_CHECK",
+  "DENO_DISABLE_NODE_SHIM",
+]);
+
+function withoutOwnVariables(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !OWN_VARIABLES.has(name)));
+}
+
 async function loadExecHost(): Promise<ExecHost> {
   const { becomeCommand, BlockingUnixStream, openNetlinkSocket } = await import("./sys/mod.ts");
   const { Connection, setLink } = await import("./netlink/mod.ts");
@@ -31,6 +43,7 @@ async function loadExecHost(): Promise<ExecHost> {
     becomeCommand: (options) =>
       becomeCommand({
         ...options,
+        env: withoutOwnVariables(options.env),
         prepare: () => {
           setLoopbackUp();
           options.prepare();
