@@ -321,7 +321,7 @@ test("a stream gives what arrives as it arrives, and ends from either side", asy
 });
 
 test("a connection ends when the server's certificate does", async () => {
-  const brief = await cluster.card("manager", { lifetimeMs: 1000 });
+  const brief = await cluster.card("manager", { lifetimeMs: 3000 });
   const listener = await listen(cluster, brief.identity, {
     handle: () => new Response(new ReadableStream()),
   });

@@ -346,14 +346,15 @@ test("a member has a bounded number of connections and of requests on each", asy
 });
 
 test("a connection ends when its peer's certificate does", async () => {
-  const brief = await cluster.card("worker", { lifetimeMs: 1000 });
+  const brief = await cluster.card("worker", { lifetimeMs: 3000 });
   const listener = await listen(cluster, manager.identity);
   const client = new RawClient(listener, brief.identity);
   client.send(GET);
   await client.until("hello");
   const started = performance.now();
   await client.rest();
-  assert.ok(performance.now() - started < 1500);
+  // Not the end of an idle connection, which comes after a minute.
+  assert.ok(performance.now() - started < 30_000);
   const late = new RawClient(listener, brief.identity);
   late.send(GET);
   assert.equal(await late.rest(), "");
