@@ -16,7 +16,8 @@ export interface Runtime {
 
 export interface Contents {
   readonly stub: string;
-  readonly program: Uint8Array<ArrayBuffer>;
+  /** The directory of its modules; `main.js` is the first. */
+  readonly program: string;
   readonly runtime: Runtime;
   readonly architecture: string;
   readonly version: string;
@@ -51,6 +52,28 @@ async function compressedRuntime(runtime: Runtime): Promise<string> {
   return compressed;
 }
 
+/** A directory's files as one archive, the same bytes for the same files. */
+async function archive(directory: string): Promise<Uint8Array<ArrayBuffer>> {
+  const reproducible = [
+    "--sort=name",
+    "--mtime=@0",
+    "--owner=0",
+    "--group=0",
+    "--numeric-owner",
+    "--mode=0600",
+  ];
+  const { success, stdout } = await new Deno.Command("tar", {
+    args: [...reproducible, "-C", directory, "-cf", "-", ...names(directory)],
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error(`tar could not pack ${directory}`);
+  return stdout;
+}
+
+const names = (directory: string) =>
+  [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+
 /** Fills in the stub; its length decides the offsets it holds, so it is padded to a fixed size. */
 export function fillStub(stub: string, values: Readonly<Record<string, string | number>>): string {
   const filled = stub.replace(/@([A-Z_]+)@/g, (_, name) => {
@@ -65,10 +88,11 @@ export function fillStub(stub: string, values: Readonly<Record<string, string | 
 
 /** Writes the file. */
 export async function packSelfExtracting(file: string, contents: Contents): Promise<void> {
-  const program = gzipSync(contents.program, { level: 9 });
+  const plain = await archive(contents.program);
+  const program = gzipSync(plain, { level: 9 });
   const runtime = await compressedRuntime(contents.runtime);
-  const programHash = await sha256(contents.program);
-  const bytes = Deno.statSync(contents.runtime.path).size + contents.program.length;
+  const programHash = await sha256(plain);
+  const bytes = Deno.statSync(contents.runtime.path).size + 2 * plain.length;
   const stub = fillStub(contents.stub, {
     VERSION: contents.version,
     COMMIT: contents.commit,

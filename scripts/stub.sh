@@ -78,17 +78,19 @@ agent_unpack() {
   trap 'rm -rf "$tmp"' EXIT
   trap 'exit 1' HUP INT TERM
   mkdir "$tmp" || exit 1
-  tail -c +@PROGRAM_AT@ "$AGENT_EXECUTABLE" | head -c @PROGRAM_SIZE@ | gzip -dc >"$tmp/agent.js"
+  tail -c +@PROGRAM_AT@ "$AGENT_EXECUTABLE" | head -c @PROGRAM_SIZE@ | gzip -dc >"$tmp/program.tar"
   tail -c +@RUNTIME_AT@ "$AGENT_EXECUTABLE" | gzip -dc >"$tmp/agent"
-  printf '%s\n' '@PROGRAM_HASH@  agent.js' '@RUNTIME_HASH@  agent' >"$tmp/SHA256SUMS"
+  printf '%s\n' '@PROGRAM_HASH@  program.tar' '@RUNTIME_HASH@  agent' >"$tmp/SHA256SUMS"
   (cd "$tmp" && sha256sum -c --status SHA256SUMS 2>/dev/null) ||
     agent_fail "could not unpack into $base: either @NEEDED_MB@ MB are not free there, or $AGENT_EXECUTABLE is damaged or was replaced meanwhile"
+  { mkdir "$tmp/program" && tar -xf "$tmp/program.tar" -C "$tmp/program" --no-same-owner; } || exit 1
+  rm "$tmp/program.tar" "$tmp/SHA256SUMS"
   chmod 700 "$tmp/agent"
   [ -x "$tmp/agent" ] ||
     agent_fail "cannot execute what is in $base: its file system is mounted noexec; mount it exec, or name another place with --state-dir"
   "$tmp/agent" --version >/dev/null || agent_fail "the runtime cannot run on this machine; it needs glibc 2.27 or later"
   # After a power cut the directory is there with all its bytes, or not at all.
-  { sync "$tmp/agent" "$tmp/agent.js" "$tmp" && mv -T "$tmp" "$base/@HASH@" && sync "$base"; } ||
+  { sync "$tmp/agent" "$tmp"/program/* "$tmp/program" "$tmp" && mv -T "$tmp" "$base/@HASH@" && sync "$base"; } ||
     agent_fail "could not complete $base/@HASH@"
   trap - EXIT
   # The version before stays for a return to it, older ones go; who runs one keeps what is open.
@@ -109,7 +111,7 @@ agent_unpack() {
   # Whom TLS trusts is decided by the cluster alone.
   unset DENO_CERT DENO_TLS_CA_STORE NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED
   set -- "$_agent_runtime/agent" run --allow-all --unstable-no-legacy-abort --quiet --no-prompt --no-config --no-lock --no-remote --no-npm \
-    --cached-only "$_agent_runtime/agent.js" "$@"
+    --cached-only "$_agent_runtime/program/main.js" "$@"
   unset _agent_runtime
   exec "$@"
   exit 126

@@ -137,7 +137,7 @@ Deno.test(
     }
     Deno.utimeSync(`${base}/aaaa`, 1, 1);
     await start([place.agent, "--state-dir", place.state]);
-    assert.deepEqual(place.unpacked().map((name) => name.slice(0, 4)).sort().slice(-1), ["bbbb"]);
+    assert(place.unpacked().includes("bbbb"));
     assert.equal(place.unpacked().length, 2);
   },
 );
