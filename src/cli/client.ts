@@ -140,14 +140,12 @@ export class AgentClient {
 
   async #request(request: HttpRequest): Promise<string> {
     using connection = await this.#connect();
-    const bytes = encodeRequest(request);
-    for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
     const response = new HttpResponseReader();
-    const buffer = new Uint8Array(READ_BYTES);
-    while (!response.isComplete) {
-      const count = await connection.read(buffer);
-      if (count === null) response.end();
-      else response.push(buffer.subarray(0, count));
+    try {
+      await converse(connection, encodeRequest(request), response);
+    } catch (error) {
+      if (isConnectionLost(error)) response.end();
+      throw error;
     }
     const status = response.status ?? 0;
     if (status >= 300) throw refusalOf(status, response.body);
@@ -166,4 +164,23 @@ export class AgentClient {
 /** Where the agent with this run directory listens. */
 export function socketPath(runDir: string): string {
   return `${runDir}/agent.sock`;
+}
+
+async function converse(
+  connection: Deno.UnixConn,
+  request: Uint8Array,
+  response: HttpResponseReader,
+): Promise<void> {
+  for (let sent = 0; sent < request.length;) sent += await connection.write(request.subarray(sent));
+  const buffer = new Uint8Array(READ_BYTES);
+  while (!response.isComplete) {
+    const count = await connection.read(buffer);
+    if (count === null) response.end();
+    else response.push(buffer.subarray(0, count));
+  }
+}
+
+/** The agent was killed while it was asked. */
+function isConnectionLost(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe;
 }

@@ -1,9 +1,16 @@
 import type { Bytes } from "../base/mod.ts";
+import { CommandError } from "./errors.ts";
+import { EXIT_CODES } from "./exit.ts";
 
 /** What answers on the socket does not speak HTTP/1.1 as a server of ours does. */
-export class HttpTextError extends Error {
+export class HttpTextError extends CommandError {
   /** `HttpTextError`. */
   override name = "HttpTextError";
+
+  /** Of what was wrong with the answer. */
+  constructor(message: string) {
+    super(EXIT_CODES.failed, message);
+  }
 }
 
 /** A request to the agent of this host. */
@@ -84,7 +91,10 @@ export class HttpResponseReader {
   end(): void {
     if (this.#framing.kind === "until-close" && this.#status !== null) this.#isComplete = true;
     if (!this.#isComplete) {
-      throw new HttpTextError("The agent closed the connection before it had answered in full");
+      throw new HttpTextError(
+        "The agent closed the connection before it had answered in full: what was asked may have " +
+          "been done",
+      );
     }
   }
 

@@ -1,6 +1,7 @@
 import { CommandError } from "./errors.ts";
 import { EXIT_CODES } from "./exit.ts";
 import type { Ports } from "./ports.ts";
+import { parsePlainRun, runAgent } from "./run_agent.ts";
 
 /**
  * Does what a command line asks for.
@@ -16,6 +17,8 @@ export async function main(args: readonly string[], ports: Ports): Promise<numbe
     return EXIT_CODES.ok;
   }
   try {
+    const plainRun = parsePlainRun(args);
+    if (plainRun !== null) return await runAgent(ports, plainRun);
     const { parseCommandLine } = await import("./parse.ts");
     const parsed = parseCommandLine(args, ports.version);
     switch (parsed.kind) {

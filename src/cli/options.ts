@@ -3,6 +3,7 @@ import { lineBreak, type Message, message, text } from "@optique/core/message";
 import { argument, option } from "@optique/core/primitives";
 import { choice, string, type ValueParser } from "@optique/core/valueparser";
 import type { Ports } from "./ports.ts";
+import { DEFAULT_DIRECTORIES, DEFAULT_LOG_LEVEL, LOG_LEVELS } from "./run_agent.ts";
 import { formatDurationMs, parseDurationMs } from "./duration.ts";
 
 /** What a command line asks for; resolves with the exit code. */
@@ -24,7 +25,7 @@ export const runDir = withDefault(
   option("--run-dir", directory, {
     description: message`Where the agent has its socket; /run/agent by default.`,
   }),
-  "/run/agent",
+  DEFAULT_DIRECTORIES.runDir,
 );
 
 /** `--state-dir`. */
@@ -32,7 +33,7 @@ export const stateDir = withDefault(
   option("--state-dir", directory, {
     description: message`Where the agent keeps what survives a reboot; /var/lib/agent by default.`,
   }),
-  "/var/lib/agent",
+  DEFAULT_DIRECTORIES.stateDir,
 );
 
 /** What every client of the socket can be told. */
@@ -103,11 +104,11 @@ export const duration: ValueParser<"sync", number> = {
 
 /** `--log-level`. */
 export const logLevel = withDefault(
-  option("--log-level", choice(["error", "warn", "info", "debug"], { metavar: "LEVEL" }), {
+  option("--log-level", choice(LOG_LEVELS, { metavar: "LEVEL" }), {
     description:
       message`The least important lines that are logged: error, warn, info (the default) or debug.`,
   }),
-  "info",
+  DEFAULT_LOG_LEVEL,
 );
 
 /** The examples at the end of a command's help, a line each. */

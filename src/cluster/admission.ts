@@ -128,16 +128,17 @@ export class Admission {
     );
     const port = this.#ledger.state.settings.plainVxlanPort;
     const payload = decodeProbe(request.probe);
-    const addresses = [...new Set([control, vtepAddress])];
-    await Promise.all(addresses.map(async (text) => {
-      const address = parseAddress(text);
-      if (await answersProbe({ address, port, payload, clock: this.#clock })) return;
-      throw new RefusedError({
-        code: "address-unreachable",
-        message: `This manager cannot reach ${text} by UDP on port ${port}: give an address of ` +
-          "the joining host that the others can reach (--advertise, --vtep), or open that port",
-      });
-    }));
+    const addresses = [...new Set([control, vtepAddress])].map(parseAddress);
+    const answers = await Promise.all(
+      addresses.map((address) => answersProbe({ address, port, payload, clock: this.#clock })),
+    );
+    const silent = addresses.find((_, index) => answers[index] === false);
+    if (silent === undefined) return;
+    throw new RefusedError({
+      code: "address-unreachable",
+      message: `This manager cannot reach ${silent} by UDP on port ${port}: give an address of ` +
+        "the joining host that the others can reach (--advertise, --vtep), or open that port",
+    });
   }
 }
 

@@ -3,16 +3,15 @@ import { createSocket, type Socket } from "node:dgram";
 import { decodeBase64url, encodeBase32, encodeBase64url, equalBytes } from "../base/mod.ts";
 import { createKeyAndCsr, verifyPeer } from "../ca/mod.ts";
 import type { JoinRequest } from "../state/mod.ts";
-import { systemRandom } from "../sys/mod.ts";
 import { RefusedError } from "./mod.ts";
-import { factsOf, HandClock, TestPlane } from "./testing_plane.ts";
+import { factsOf, HandClock, TestPlane, testRandom } from "./testing_plane.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
 
 /** A host that answers probes, as one that joins does; its address is nobody else's. */
 class Joiner implements AsyncDisposable {
   readonly address: string;
-  readonly probe = systemRandom.bytes(16);
+  readonly probe = testRandom.bytes(16);
   readonly #socket: Socket;
   readonly port: number;
 
@@ -26,7 +25,7 @@ class Joiner implements AsyncDisposable {
     answer: (probe: Uint8Array) => Uint8Array | null = (probe) => probe,
     port = 0,
   ): Promise<Joiner> {
-    const address = `127.77.${systemRandom.below(256)}.${1 + systemRandom.below(254)}`;
+    const address = `127.77.${testRandom.below(256)}.${1 + testRandom.below(254)}`;
     const socket = createSocket("udp4");
     await new Promise<void>((resolve) => socket.bind(port, address, resolve));
     const joiner = new Joiner(address, socket);
@@ -114,7 +113,7 @@ Deno.test("a token that is unknown or has expired lets nobody in", sanitized, as
     clock,
     settings: { plainVxlanPort: joiner.port },
   });
-  const guess = await joiner.request(systemRandom.bytes(16));
+  const guess = await joiner.request(testRandom.bytes(16));
   await assert.rejects(cluster.plane.join(guess, "192.0.2.7"), refusal("token-unknown"));
   for (const secret of ["", "not base32!"]) {
     await assert.rejects(

@@ -10,7 +10,8 @@ class TestReader {
   readonly frames: Frame[] = [];
   readonly #reader: ReadableStreamDefaultReader<Bytes>;
   readonly #decoder = new FrameDecoder();
-  readonly #client = new AbortController();
+  readonly #client: AbortController;
+  #pending: Promise<ReadableStreamReadResult<Bytes>> | null = null;
 
   private constructor(stream: ReadableStream<Bytes>, client: AbortController) {
     this.#reader = stream.getReader();
@@ -25,11 +26,17 @@ class TestReader {
   /** The next frame; null at the end. */
   async next(): Promise<Frame | null> {
     while (this.frames.length === 0) {
-      const { done, value } = await this.#reader.read();
+      const { done, value } = await this.#read();
+      this.#pending = null;
       if (done) return null;
       this.frames.push(...this.#decoder.push(value));
     }
     return this.frames.shift() ?? null;
+  }
+
+  #read(): Promise<ReadableStreamReadResult<Bytes>> {
+    this.#pending ??= this.#reader.read();
+    return this.#pending;
   }
 
   /** The next projection, put together; what comes before it is passed over. */
@@ -44,13 +51,13 @@ class TestReader {
     }
   }
 
-  /** Whether anything is there to be read now. */
+  /** Whether nothing is there to be read now. */
   async isQuiet(): Promise<boolean> {
-    const read = this.next().then((frame) => this.frames.unshift(...(frame ? [frame] : [])));
-    const turns = (async () => {
-      for (let turn = 0; turn < 10; turn++) await Promise.resolve();
-    })();
-    return await Promise.race([read.then(() => false), turns.then(() => true)]);
+    if (this.frames.length > 0) return false;
+    let isQuiet = true;
+    void this.#read().then(() => isQuiet = false);
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    return isQuiet;
   }
 
   goAway(): void {

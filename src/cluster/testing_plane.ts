@@ -10,6 +10,7 @@ import {
   type LogFields,
   type Logger,
   type Principal,
+  type Random,
 } from "../base/mod.ts";
 import { checkCsr, createKeyAndCsr, hashSecret, type KeyAndCsr, parseToken } from "../ca/mod.ts";
 import type {
@@ -21,9 +22,13 @@ import type {
   Settings,
 } from "../state/mod.ts";
 import { openSingleStore, type Store } from "../store/mod.ts";
-import { systemRandom } from "../sys/mod.ts";
 import { Issuer } from "./issuer.ts";
 import { ClusterMachine, ControlPlane, foundCluster, type Founded } from "./mod.ts";
+
+export const testRandom: Random = {
+  bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+  below: (limit) => Math.floor(Math.random() * limit),
+};
 
 /** For tests that wait for real timers. */
 export const realClock: Clock = {
@@ -34,6 +39,21 @@ export const realClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Real, but somebody sets the wall clock. */
+export class WallClock implements Clock {
+  #aheadMs = 0;
+  readonly monotonicMs = realClock.monotonicMs;
+  readonly schedule = realClock.schedule;
+
+  nowMs(): number {
+    return Date.now() + this.#aheadMs;
+  }
+
+  jump(ms: number): void {
+    this.#aheadMs += ms;
+  }
+}
 
 interface Timer {
   readonly atMs: number;
@@ -179,7 +199,7 @@ export class TestPlane implements AsyncDisposable {
     const founded = await foundCluster({
       directory: `${directory}/store`,
       clock,
-      random: systemRandom,
+      random: testRandom,
       csr: key.csr,
       facts,
       settings,
@@ -220,7 +240,7 @@ export class TestPlane implements AsyncDisposable {
     const [key, token] = [await createKeyAndCsr(), await this.token({ role })];
     const id = this.plane.newId();
     const facts = factsOf(hostname);
-    const issuer = new Issuer(this.clock, systemRandom);
+    const issuer = new Issuer(this.clock, testRandom);
     const { publicKey } = checkCsr(key.csr);
     const certificate = await issuer.issueNode(this.plane.state, { id, role, publicKey });
     await this.plane.writeOnce({ kind: "anonymous" }, {
@@ -262,7 +282,7 @@ export class TestPlane implements AsyncDisposable {
     const store = openSingleStore<Applied>({
       directory: `${this.directory}/store`,
       machine,
-      random: systemRandom,
+      random: testRandom,
       onFailure: (error) => {
         throw error;
       },
@@ -271,7 +291,7 @@ export class TestPlane implements AsyncDisposable {
       store,
       machine,
       clock,
-      random: systemRandom,
+      random: testRandom,
       logger: keepingLogger(this.lines),
       onRemoved: (ids) => this.removed.push(...ids),
     });

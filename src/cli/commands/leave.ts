@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
 import { AgentClient } from "../client.ts";
-import { CommandError, NotRunningError, RefusedError } from "../errors.ts";
+import { CommandError, RefusedError } from "../errors.ts";
 import { EXIT_CODES } from "../exit.ts";
 import { type Action, examples, format, runDir, stateDir } from "../options.ts";
 import type { Say } from "../ports.ts";
@@ -50,21 +50,11 @@ async function tellCluster(agent: AgentClient, say: Say): Promise<void> {
 
 /** The same error, with what `--force` would do about it. */
 function withWayOut(error: unknown): unknown {
-  if (error instanceof NotRunningError) {
-    return new CommandError(
-      error.exitCode,
-      `${error.message}. To clean up without telling the cluster: \`agent leave --force\` here, ` +
-        "and `agent node rm` on a manager",
-      { cause: error },
-    );
-  }
-  if (!(error instanceof RefusedError)) return error;
-  const consequence = error.problem.code === "last-manager"
-    ? "To give up the whole cluster"
-    : "To clean up without telling the cluster";
-  return new CommandError(
-    error.exitCode,
-    `${error.message}. ${consequence}: \`agent leave --force\``,
-    { cause: error },
-  );
+  if (!(error instanceof CommandError)) return error;
+  const isLast = error instanceof RefusedError && error.problem.code === "last-manager";
+  const wayOut = isLast
+    ? "To give up the whole cluster: `agent leave --force`"
+    : "To clean up without telling the cluster: `agent leave --force` here, and " +
+      "`agent node rm` on a manager";
+  return new CommandError(error.exitCode, `${error.message}. ${wayOut}`, { cause: error });
 }

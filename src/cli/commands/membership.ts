@@ -151,20 +151,24 @@ function sayTo(ports: Ports): Say {
 }
 
 /** Runs the agent in this process; `announce` once it is ready. */
-function stay(
+async function stay(
   ports: Ports,
   lifecycle: Lifecycle,
   { stateDir, runDir, logLevel }: Begin,
   announce: () => Promise<void>,
 ): Promise<number> {
-  return lifecycle.run({
+  let announced = Promise.resolve();
+  const code = await lifecycle.run({
     stateDir,
     runDir,
     logLevel,
     onReady: () => {
-      announce().catch((error: unknown) => note(ports, `agent: ${String(error)}`));
+      // The agent goes on without it: `agent token create` is there for the same.
+      announced = announce().catch((error) => note(ports, `agent: ${error.message}`));
     },
   });
+  await announced;
+  return code;
 }
 
 async function announceCluster(
