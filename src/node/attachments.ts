@@ -1,4 +1,5 @@
 import { type Id, newId, present } from "../base/mod.ts";
+import { unlessAborted } from "./abort.ts";
 import {
   type AttachRequest,
   draftEndpoints,
@@ -156,8 +157,8 @@ export class Attachments {
   async #finishLeaving(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.gone().length === 0) return;
-    await Promise.all([this.#options.tellLeader(), this.#options.overlay.settled()]);
-    signal.throwIfAborted();
+    const { tellLeader, overlay } = this.#options;
+    await unlessAborted(Promise.all([tellLeader(), overlay.settled()]), signal);
   }
 
   #findRequest({ requestId, bodyHash }: RequestKey): AttachmentRecord | null {
@@ -246,8 +247,8 @@ export class Attachments {
   }
 
   async #awaitKernel(record: AttachmentRecord, signal: AbortSignal): Promise<void> {
-    const { attached, problems } = await this.#options.overlay.settled();
-    signal.throwIfAborted();
+    const settled = this.#options.overlay.settled();
+    const { attached, problems } = await unlessAborted(settled, signal);
     const isPresent = this.#records.get(record.id)?.phase === "present";
     for (const { endpointId, networkId } of record.endpoints) {
       if (isPresent && attached.has(endpointId)) continue;

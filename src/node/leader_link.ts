@@ -7,6 +7,7 @@ import {
   type DialStream,
   TlsDialError,
 } from "../tls/mod.ts";
+import { pause } from "./abort.ts";
 import { NodeError } from "./node_error.ts";
 
 /** How a manager that does not lead names the one that does. */
@@ -108,9 +109,11 @@ export class LeaderLink {
     const endMs = clock.monotonicMs() + deadlineMs;
     let pauseMs = FIRST_PAUSE_MS;
     let isRedirected = false;
-    for (let turn = random.below(Math.max(1, this.#managers.length));; turn++) {
+    let turn = random.below(Math.max(1, this.#managers.length));
+    for (;;) {
       signal.throwIfAborted();
-      const address = this.#candidate(turn);
+      // Who is said to lead takes nobody's turn: he may be dead, and all others name him still.
+      const address = this.#leader ?? this.#managerAt(turn++);
       const leftMs = endMs - clock.monotonicMs();
       let failure: Error;
       try {
@@ -136,8 +139,7 @@ export class LeaderLink {
     }
   }
 
-  #candidate(turn: number): string {
-    if (this.#leader !== null) return this.#leader;
+  #managerAt(turn: number): string {
     const manager = this.#managers[turn % this.#managers.length];
     if (manager === undefined) throw new NodeError("unavailable", "This node knows of no manager");
     return manager.address;
@@ -147,18 +149,4 @@ export class LeaderLink {
 function noLeader(cause: Error): NodeError {
   const message = `No manager leads that this node can reach: ${cause.message}`;
   return new NodeError("unavailable", message, { cause });
-}
-
-/** Resolves after a while, or as soon as `signal` aborts. */
-export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = () => {
-      cancel();
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const cancel = clock.schedule(delayMs, end);
-    signal.addEventListener("abort", end);
-  });
 }

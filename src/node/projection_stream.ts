@@ -1,7 +1,8 @@
 import { type Clock, decodeUtf8, type Frame, type Logger, type Random } from "../base/mod.ts";
 import { type ManagerAddress, type Projection, StreamFrame } from "../state/mod.ts";
 import type { DialStream } from "../tls/mod.ts";
-import { type LeaderLink, pause } from "./leader_link.ts";
+import { pause } from "./abort.ts";
+import type { LeaderLink } from "./leader_link.ts";
 import { NodeError } from "./node_error.ts";
 import { ProjectionAssembly, type ReceivedProjection } from "./projection_assembly.ts";
 import { StreamSession } from "./stream_session.ts";
