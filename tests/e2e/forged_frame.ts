@@ -1,0 +1,56 @@
+/** What a forged frame says of itself. */
+export interface ForgedFrame {
+  readonly vni: number;
+  readonly toMac: string;
+  readonly fromMac: string;
+  readonly toIp: string;
+  readonly fromIp: string;
+}
+
+/** UDP port that a forged frame's own packet is for, so that captures can tell it. */
+export const FORGED_PORT = 31337;
+
+/**
+ * What a VTEP takes from the network, as the payload of a UDP datagram: a VXLAN header (RFC 7348
+ * section 5), then an Ethernet frame with a UDP packet.
+ *
+ * ```text
+ *  0 VXLAN: flags 0x08, 3 reserved, VNI 3, reserved 1
+ *  8 Ethernet: destination 6, source 6, type 2
+ * 22 IPv4: 20 without options (RFC 791)
+ * 42 UDP: ports 2 + 2, length 2, checksum 2 (0: none)
+ * ```
+ */
+export function forgedVxlan(frame: ForgedFrame): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(50);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, 0x08);
+  view.setUint32(4, frame.vni << 8);
+  bytes.set(macBytes(frame.toMac), 8);
+  bytes.set(macBytes(frame.fromMac), 14);
+  view.setUint16(20, 0x0800);
+  view.setUint8(22, 0x45);
+  view.setUint16(24, 28);
+  view.setUint8(30, 64);
+  view.setUint8(31, 17);
+  bytes.set(ipBytes(frame.fromIp), 34);
+  bytes.set(ipBytes(frame.toIp), 38);
+  view.setUint16(32, internetChecksum(bytes.subarray(22, 42)));
+  view.setUint16(42, FORGED_PORT);
+  view.setUint16(44, FORGED_PORT);
+  view.setUint16(46, 8);
+  return bytes;
+}
+
+/** RFC 1071. */
+function internetChecksum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) {
+    sum += ((bytes[at] ?? 0) << 8) + (bytes[at + 1] ?? 0);
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+const macBytes = (text: string) => text.split(":").map((pair) => Number.parseInt(pair, 16));
+const ipBytes = (text: string) => text.split(".").map(Number);
