@@ -117,7 +117,12 @@ async function compile(
   file: string,
 ): Promise<string | undefined> {
   const target = `--target=${triples[architecture]}`;
-  const flags = ["--allow-all", "--no-check", "--no-config", "--no-prompt", "--quiet"];
+  const flags = [
+    ...["--allow-all", "--no-check", "--no-config", "--no-prompt", "--quiet"],
+    // As scripts/stub.sh runs it.
+    "--unstable-no-legacy-abort",
+    "--v8-flags=--max-semi-space-size=1,--optimize-for-size",
+  ];
   const command = [
     Deno.execPath(),
     "compile",

@@ -108,11 +108,13 @@ agent_unpack() {
   # Where no Node.js is, Deno would put a `node` of its own first on PATH, for workloads too.
   DENO_DISABLE_NODE_SHIM=1
   export AGENT_EXECUTABLE DENO_DIR DENO_NO_UPDATE_CHECK DENO_DISABLE_NODE_SHIM
+  # Half the resident memory of a busy agent would be garbage that nobody is in a hurry to collect.
+  _agent_memory=--max-semi-space-size=1,--optimize-for-size
   # Whom TLS trusts is decided by the cluster alone.
   unset DENO_CERT DENO_TLS_CA_STORE NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED
-  set -- "$_agent_runtime/agent" run --allow-all --unstable-no-legacy-abort --quiet --no-prompt --no-config --no-lock --no-remote --no-npm \
+  set -- "$_agent_runtime/agent" run --allow-all --v8-flags="$_agent_memory" --unstable-no-legacy-abort --quiet --no-prompt --no-config --no-lock --no-remote --no-npm \
     --cached-only "$_agent_runtime/program/main.js" "$@"
-  unset _agent_runtime
+  unset _agent_runtime _agent_memory
   exec "$@"
   exit 126
 }

@@ -1,6 +1,5 @@
 import type { Lifecycle } from "../cli/mod.ts";
 import { dropTrustEnvironment } from "../sys/mod.ts";
-import { runDaemon } from "./daemon.ts";
 import { leaveHost } from "./leave.ts";
 import { initCluster, joinExisting } from "./lifecycle.ts";
 
@@ -11,6 +10,7 @@ dropTrustEnvironment();
 export const lifecycle: Lifecycle = {
   init: initCluster,
   join: joinExisting,
-  run: runDaemon,
+  // The API's schemas take 40 ms to load, and a host that joins needs none of them.
+  run: async (options) => (await import("./daemon.ts")).runDaemon(options),
   leave: leaveHost,
 };

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { AgentClient } from "./client.ts";
 import { EXIT_CODES } from "./exit.ts";
-import { CLEAN, problem, type Ran, runLine } from "./testing.ts";
+import { CLEAN, problem, type Ran, runLine } from "./testing_machine.ts";
 
 /** The agent's side of leases, on a real socket; the lines of a lease are silence but for the first. */
 class LeaseServer implements AsyncDisposable {
@@ -106,7 +106,8 @@ Deno.test(
 Deno.test("the lease lives as long as the last process of the workload", CLEAN, async () => {
   await using server = new LeaseServer();
   const sign = `${server.runDir}/end`;
-  const shell = `while [ -d ${server.runDir} ] && [ ! -e ${sign} ]; do sleep 0.01; done >/dev/null 2>&1 & echo started`;
+  const shell =
+    `while [ -d ${server.runDir} ] && [ ! -e ${sign} ]; do sleep 0.01; done >/dev/null 2>&1 & echo started`;
   const child = spawn(["exec", "--run-dir", server.runDir, "shop", "--", "sh", "-c", shell]);
   let isEnded = false;
   void server.ended.then(() => {

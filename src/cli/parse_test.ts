@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EXIT_CODES } from "./exit.ts";
 import { commandPaths, parseCommandLine } from "./parse.ts";
-import { runLine } from "./testing.ts";
+import { runLine } from "./testing_machine.ts";
 
 Deno.test("the commands are those that people were promised", () => {
   const lines = commandPaths().map((path) => path.join(" "));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseCommandLine } from "./parse.ts";
 import { DEFAULT_DIRECTORIES, parsePlainRun, type RunChoice } from "./run_agent.ts";
-import { portsOf } from "./testing.ts";
+import { portsOf } from "./testing_machine.ts";
 
 Deno.test("what is started in the background is read without the library", () => {
   const line = "run --state-dir /a --run-dir /b --ready-fd 3";

@@ -17,14 +17,15 @@ export async function kernelState(host: TestHost): Promise<string> {
 
 /**
  * What a network's sandbox forwards by. Left out is what differs from one making of it to the next:
- * interface numbers and the random addresses of the devices themselves.
+ * interface numbers, the random addresses of the devices themselves, and the carrier, which the
+ * kernel notices in its own time.
  */
 export async function sandboxState(host: TestHost, network: string): Promise<string> {
   const { stdout, stderr } = await host.output([
     "sh",
     "-c",
     `ip netns exec agent-${network} sh -c '
-       ip -o link | cut -d: -f2- | sed "s/@[^:]*//; s/link.ether .*brd/brd/; s/ state [A-Z]*//"
+       ip -o link | cut -d: -f2- | sed "s/@[^:]*//; s/link.ether .*brd/brd/; s/ state [A-Z]*//; s/NO-CARRIER,//; s/,LOWER_UP//"
        bridge -o -d link | sed "s/^[0-9]*: //; s/@[^:]*:/:/; s/@.* master/: master/; s/ cost.*learning/ learning/"
        bridge fdb | grep " 02:\\|^02:" | grep -v "permanent$" | sed "s/ link-netnsid.*self/ self/"
        bridge fdb | grep "dst" | sed "s/ link-netnsid.*self/ self/"

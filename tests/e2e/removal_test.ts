@@ -26,6 +26,8 @@ Deno.test(
       assert.notEqual(await connections(), "");
       const pid = three.agentPid();
 
+      // It does nothing of its own accord: it is the manager who has to end what is between them.
+      await three.lab.exec("kill", "-STOP", `${pid}`);
       await one.must("node", "rm", "host3");
       await waitFor("its connections to end", async () => await connections() === "", REMOVED_MS);
       for (const host of [one, two]) {
@@ -37,6 +39,7 @@ Deno.test(
       const names = (await one.list<NodeView>("nodes")).map(({ hostname }) => hostname);
       assert.deepEqual(names.sort(), ["host1", "host2"]);
 
+      await three.lab.exec("kill", "-CONT", `${pid}`);
       await waitFor("its networks to go", async () => await three.sh("ip netns") === "c\n");
       assert.equal(await three.sh("ip netns exec c ls /sys/class/net"), "lo\n");
       await waitFor("its agent to end", () => !three.processRuns(pid));

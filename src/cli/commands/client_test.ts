@@ -9,7 +9,7 @@ import {
   type Ran,
   runLine,
   type Seen,
-} from "../testing.ts";
+} from "../testing_machine.ts";
 
 const AT = "2026-01-31T12:00:00.000Z";
 const SHOP: NetworkView = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EXIT_CODES } from "../exit.ts";
-import { AgentDouble, type Answers, CLEAN, problem, runLine } from "../testing.ts";
+import { AgentDouble, type Answers, CLEAN, problem, runLine } from "../testing_machine.ts";
 
 const SELF = { "GET /v1/self": { nodeId: "nnnnnnnnnnnnnnnnnnnnnnnnnn" } };
 const REMOVE = "DELETE /v1/nodes/nnnnnnnnnnnnnnnnnnnnnnnnnn";

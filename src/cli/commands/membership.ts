@@ -103,7 +103,7 @@ export const join = command(
         print(
           ports,
           options.format,
-          membership,
+          shown(membership),
           () => `This host is node ${membership.nodeId} of cluster ${membership.clusterId}.\n`,
         );
         noteHowItRuns(ports, membership);
@@ -193,12 +193,19 @@ async function announceCluster(
   print(
     ports,
     format,
-    { ...membership, token, joinCommand: command },
+    { ...shown(membership), token, joinCommand: command },
     () =>
       `Cluster ${membership.clusterId} is founded. On every other host run:\n\n    ${command}\n\n`,
   );
   noteToken(ports, created);
   noteHowItRuns(ports, membership);
+}
+
+/** What others may build on, whatever else the composition knows of a membership. */
+function shown(
+  { clusterId, nodeId, controlAddress, runs, logPath }: Membership,
+): Membership {
+  return { clusterId, nodeId, controlAddress, runs, logPath };
 }
 
 function noteHowItRuns(ports: Ports, { runs, logPath }: Membership): void {

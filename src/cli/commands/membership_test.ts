@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import type { TokenCreated } from "../../api/mod.ts";
 import { EXIT_CODES } from "../exit.ts";
 import type { InitOptions, JoinOptions, RunOptions } from "../ports.ts";
-import { AgentDouble, CLEAN, type Given, MEMBERSHIP, problem, runLine } from "../testing.ts";
+import {
+  AgentDouble,
+  CLEAN,
+  type Given,
+  MEMBERSHIP,
+  problem,
+  runLine,
+} from "../testing_machine.ts";
 
 const TOKEN = "AGTKN-1-aaaa-bbbb";
 const CREATED: TokenCreated = {
@@ -31,7 +38,8 @@ function joining(): { given: Given; told: JoinOptions[] } {
       join: (options, say) => {
         told.push(options);
         say("Asking for a certificate");
-        return Promise.resolve(MEMBERSHIP);
+        const more = { ...MEMBERSHIP, role: "worker" };
+        return Promise.resolve(more);
       },
     },
   };
