@@ -168,12 +168,13 @@ export class LiveSandbox {
   recordEntry(entry: FdbEntry, change: "set" | "removed"): boolean {
     const { mac, index, state } = entry;
     if (entry.table === "self") {
+      if (index !== this.#vxlanIndex) return false;
+      if (change === "removed") return this.#vxlanEntries.delete(mac);
       // Kernels to about 6.12 tell of each such entry a second time, without where it leads: taken
       // for a change, that would be repaired, and told of again, for ever.
-      if (index !== this.#vxlanIndex || entry.destination === null) return false;
+      if (entry.destination === null) return false;
       const vtepAddress = entry.destination.toString();
       const before = this.#vxlanEntries.get(mac);
-      if (change === "removed") return this.#vxlanEntries.delete(mac);
       this.#vxlanEntries.set(mac, { vtepAddress, state });
       return before?.vtepAddress !== vtepAddress || before.state !== state;
     }
