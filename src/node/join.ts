@@ -116,12 +116,7 @@ async function fetchRoots(options: JoinOptions): Promise<Bytes[]> {
     }));
   } catch (error) {
     if (!(error instanceof TlsDialError)) throw error;
-    throw new JoinError(
-      "no-answer",
-      `${error.message}: check the address, that \`agent\` runs there, and that TCP ` +
-        "7443 is open between the two hosts",
-      { cause: error },
-    );
+    throw new JoinError("no-answer", error.message, { cause: error });
   }
   try {
     const answer: unknown = JSON.parse(new TextDecoder().decode(body));

@@ -30,7 +30,8 @@ export type JoinErrorCode =
   | "not-verified"
   | "clock"
   | "refused"
-  | "port-busy";
+  | "port-busy"
+  | "not-our-address";
 
 /** A host was not taken in; nothing has been left behind. */
 export class JoinError extends Error {

@@ -35,6 +35,13 @@ export class ProbeResponder {
         await bind(socket, port, text);
       } catch (cause) {
         responder.close();
+        if (isErrno(cause, "EADDRNOTAVAIL")) {
+          throw new JoinError(
+            "not-our-address",
+            `${text} is not an address of this host: give one that is (--advertise, --vtep)`,
+            { cause },
+          );
+        }
         const reason = cause instanceof Error ? cause.message : String(cause);
         throw new JoinError(
           "port-busy",
@@ -58,4 +65,8 @@ function bind(socket: Socket, port: number, address: string): Promise<void> {
     socket.on("error", reject);
     socket.bind(port, address, resolve);
   });
+}
+
+function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }

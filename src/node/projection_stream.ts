@@ -1,6 +1,14 @@
-import { type Clock, decodeUtf8, type Frame, type Logger, type Random } from "../base/mod.ts";
+import {
+  type Cancel,
+  type Clock,
+  decodeUtf8,
+  type Frame,
+  type Logger,
+  type Random,
+} from "../base/mod.ts";
+import { renewalTime } from "../ca/mod.ts";
 import { type ManagerAddress, type Projection, StreamFrame } from "../state/mod.ts";
-import type { DialStream } from "../tls/mod.ts";
+import type { DialStream, PeerIdentity } from "../tls/mod.ts";
 import { pause } from "./abort.ts";
 import type { LeaderLink } from "./leader_link.ts";
 import { NodeError } from "./node_error.ts";
@@ -10,6 +18,10 @@ import { StreamSession } from "./stream_session.ts";
 const OPEN_DEADLINE_MS = 10_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 3_000;
+/** Of a certificate's life: by then it has been renewed, if all goes well. */
+const LATEST_RENEWAL = 0.8;
+const LOOK_INTERVAL_MS = 30_000;
+const LOOK_AGAIN_MS = 1_000;
 const PROBLEM_DEADLINE_MS = 5_000;
 /** A stream that lived for so long was a good one: the next try need not wait. */
 const GOOD_MS = 5_000;
@@ -59,6 +71,8 @@ export class ProjectionStream {
   #certificates = 0;
   #newest: { readonly projection: Projection; readonly revision: number } | null = null;
   #received: string | null = null;
+  #openAnewAtMs = Infinity;
+  #cancelLook: Cancel = () => {};
 
   /** Begins to listen at once. */
   constructor(options: ProjectionStreamOptions) {
@@ -83,12 +97,15 @@ export class ProjectionStream {
   async replace(): Promise<void> {
     this.#certificates++;
     // The one that is being opened now, if there is none, is looked at when it is up.
-    if (!this.connected) return;
+    if (this.connected) await this.#openAnew();
+  }
+
+  async #openAnew(): Promise<void> {
     const old = [...this.#sessions];
     try {
       await this.#start(() => old.forEach((session) => session.close("Another took its place")));
     } catch (error) {
-      this.#options.logger.warn("The stream was not opened anew with the new certificate", {
+      this.#options.logger.warn("The stream was not opened anew; the old one goes on", {
         reason: messageOf(error),
       });
     }
@@ -97,6 +114,7 @@ export class ProjectionStream {
   /** Stops listening. */
   close(): void {
     this.#closing.abort();
+    this.#cancelLook();
     for (const session of this.#sessions) session.close("The agent is stopping");
   }
 
@@ -149,12 +167,30 @@ export class ProjectionStream {
       this.#take(frame, assembly);
     });
     this.#sessions.add(session);
+    this.#openAnewAtMs = openAnewAt(stream.peer);
+    this.#lookLater();
     onConnected("up");
     void session.ended.then((reason) => {
       this.#sessions.delete(session);
       if (this.connected || signal.aborted) return;
       logger.warn("The stream from the leader is down", { reason });
       onConnected("down");
+    });
+  }
+
+  /**
+   * A connection ends with the certificate of either side. Before that of the manager does, the stream
+   * is opened anew: by then the manager shows another one. It goes by the wall clock, which may be set.
+   */
+  #lookLater(): void {
+    const { clock } = this.#options;
+    const leftMs = this.#openAnewAtMs - clock.nowMs();
+    const delayMs = Math.max(LOOK_AGAIN_MS, Math.min(leftMs, LOOK_INTERVAL_MS));
+    this.#cancelLook();
+    this.#cancelLook = clock.schedule(delayMs, () => {
+      if (!this.connected) return;
+      this.#lookLater();
+      if (this.#openAnewAtMs <= clock.nowMs()) void this.#openAnew();
     });
   }
 
@@ -182,6 +218,11 @@ export class ProjectionStream {
     if (newest?.projection.digest !== projection.digest) this.#options.onProjection(projection);
     this.#newest = { projection, revision };
   }
+}
+
+/** Between the moment by which a manager has renewed its certificate, and the end of that. */
+function openAnewAt({ notBeforeMs, notAfterMs }: PeerIdentity): number {
+  return (renewalTime({ notBeforeMs, notAfterMs, fraction: LATEST_RENEWAL }) + notAfterMs) / 2;
 }
 
 /** The cluster refuses this node a stream. */

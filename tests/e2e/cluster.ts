@@ -166,11 +166,15 @@ export class ClusterHost {
     return new Workload(this, name, attachment);
   }
 
-  /** The newest lines of the agent's log. */
+  /** The newest lines of the agent's log, but for its record of writes. */
   log(lines: number): string {
     try {
       const text = Deno.readTextFileSync(this.lab.path(`${STATE_DIR}/agent.log`));
-      return text.split("\n").slice(-lines - 1).join("\n");
+      // A line for each write would leave no room for those that tell what is wrong.
+      const telling = text.split("\n").filter((line) =>
+        !line.includes("for a change was answered")
+      );
+      return telling.slice(-lines - 1).join("\n");
     } catch (error) {
       return `(no log: ${error instanceof Error ? error.message : error})`;
     }
