@@ -19,6 +19,8 @@ const good: Record<string, string> = {
   "the composition imports every folder": "src/agent.ts > src/cli/mod.ts, src/raft/mod.ts",
   "and its own folder": "src/agent/daemon.ts > src/sys/mod.ts\nsrc/agent.ts > src/agent/daemon.ts",
   "main imports the composition": "main.ts > src/agent.ts",
+  "a test of one half of the control plane with the other":
+    "src/node/a_test.ts > src/cluster/testing_plane.ts, src/agent/standing.ts",
   "a test on a real part": "src/store/log_test.ts > src/sys/mod.ts, src/store/log.ts",
   "tests of whole hosts import anything":
     "tests/e2e/a_test.ts > src/raft/log.ts, tests/lab/hosts.ts",

@@ -213,7 +213,8 @@ Deno.test(
     withCluster(2, async ({ hosts, manager }) => {
       await manager.createNetwork("red");
       for (const host of hosts) {
-        await flood(host);
+        // The first floods make room that the runtime keeps for the next; more must not be taken.
+        for (let count = 0; count < 2; count++) await flood(host);
         const before = await settledMemoryMb(host);
         const { answered, putOff } = await flood(host);
         assert.equal(answered + putOff, FLOOD);

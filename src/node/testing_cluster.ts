@@ -1,0 +1,295 @@
+// Both halves of the control plane in one process: a manager behind real TLS on the loopback, and hosts
+// that have joined it. Only the data plane is simulated.
+import { createClusterApp } from "../api/mod.ts";
+import { principalOf, standingOf } from "../agent/standing.ts";
+import { type Clock, type Id, type Principal } from "../base/mod.ts";
+import { certificateToPem } from "../ca/mod.ts";
+import { decodeBase64url } from "../base/mod.ts";
+import {
+  factsOf,
+  keepingLogger,
+  type LogLine,
+  realClock,
+  TestPlane,
+} from "../cluster/testing_plane.ts";
+import { MachineWorkloads, StateFiles } from "../machine/mod.ts";
+import type { NodeFacts, Settings } from "../state/mod.ts";
+import { systemRandom, Watcher } from "../sys/mod.ts";
+import { Listener, type TlsIdentity, type Trust } from "../tls/mod.ts";
+import {
+  type AttachRequest,
+  HostAgent,
+  IdentityStore,
+  joinCluster,
+  type NodeRecord,
+} from "./mod.ts";
+import { SimulatedOverlay } from "./testing_overlay.ts";
+
+/** What a test does to a request on its way to the manager, or to the answer on its way back. */
+export type Meddle = (
+  request: Request,
+  principal: Principal,
+  next: () => Promise<Response>,
+) => Promise<Response>;
+
+const GREETING: Meddle = (_request, _principal, next) => next();
+
+/** A manager that hosts can join. */
+export class TestManager implements AsyncDisposable {
+  readonly cluster: TestPlane;
+  /** Every request passes through it. */
+  meddle: Meddle = GREETING;
+  readonly #hosts: TestHost[] = [];
+  readonly #doorClock: Clock;
+  #listener: Listener | null = null;
+  #identity: TlsIdentity;
+
+  private constructor(cluster: TestPlane, doorClock: Clock) {
+    this.cluster = cluster;
+    this.#doorClock = doorClock;
+    const { certificate } = cluster.founded;
+    this.#identity = {
+      privateKeyPem: cluster.key.privateKey,
+      certificatePem: certificateToPem(decodeBase64url(certificate)),
+    };
+  }
+
+  static async start(
+    options: {
+      readonly settings?: Partial<Settings>;
+      /** Of the control plane. */
+      readonly clock?: Clock;
+      /** Of what listens. */
+      readonly doorClock?: Clock;
+    } = {},
+  ): Promise<TestManager> {
+    const { clock = realClock, doorClock = realClock, settings = {} } = options;
+    const plainVxlanPort = 10_000 + systemRandom.below(9_000);
+    const facts = factsOf("first", { controlAddress: "127.0.0.1:1" });
+    const cluster = await TestPlane.found({
+      clock,
+      facts,
+      settings: { plainVxlanPort, ...settings },
+    });
+    const manager = new TestManager(cluster, doorClock);
+    await manager.listen(0);
+    const { plane, founded, manager: principal } = cluster;
+    await plane.writeOnce(principal, {
+      kind: "node.describe",
+      body: { id: founded.nodeId, facts: { ...facts, controlAddress: manager.address } },
+    });
+    return manager;
+  }
+
+  get plane(): TestPlane["plane"] {
+    return this.cluster.plane;
+  }
+
+  /** `127.0.0.1:<port>`. */
+  get address(): string {
+    if (this.#listener === null) throw new Error("it does not listen");
+    return this.#listener.address;
+  }
+
+  get trust(): Trust {
+    const { clusterId, root } = this.cluster.founded;
+    return { clusterId, roots: [decodeBase64url(root)] };
+  }
+
+  setIdentity(identity: TlsIdentity, trust: Trust): void {
+    this.#identity = identity;
+    this.#listener?.setTrust(trust);
+    this.#listener?.setIdentity(identity);
+  }
+
+  async listen(port: number): Promise<void> {
+    const app = createClusterApp({
+      newId: () => this.plane.newId(),
+      stateTimeMs: () => this.plane.stateTimeMs(),
+      ca: () => this.plane.ca(),
+      read: () => this.plane.read(),
+      write: (request) => this.plane.write(request),
+      createToken: (request) => this.plane.createToken(request),
+      join: (request, peer) => this.plane.join(request, peer),
+      certify: (principal, request) => this.plane.certify(principal, request),
+      report: (id, report) => this.plane.report(id, report),
+      openStream: (id, signal) => this.plane.openStream(id, signal),
+    }, { logger: keepingLogger(this.cluster.lines), agentVersion: "0.0.0" });
+    this.#listener = await Listener.start({
+      host: "127.0.0.1",
+      port,
+      identity: this.#identity,
+      trust: this.trust,
+      clock: this.#doorClock,
+      logger: keepingLogger(this.cluster.lines),
+      limits: { strangersPerAddress: 64 },
+      authorize: (peer) => standingOf(principalOf(this.plane.state, peer), peer),
+      handle: (request, peer) => {
+        const principal = principalOf(this.plane.state, peer);
+        return this.meddle(request, principal, () =>
+          app.fetch(request, {
+            principal,
+            address: peer.address,
+          }));
+      },
+    });
+  }
+
+  /** Nothing answers at its address any more. */
+  async stopListening(): Promise<number> {
+    const port = this.#listener?.port ?? 0;
+    await this.#listener?.close();
+    this.#listener = null;
+    return port;
+  }
+
+  /** Removes a member, and ends its connections. */
+  async remove(id: Id): Promise<void> {
+    await this.plane.writeOnce(this.cluster.manager, { kind: "node.remove", body: { id } });
+    this.#listener?.closePeer(id);
+  }
+
+  /** A host that has joined, and whose agent runs. */
+  async join(hostname: string, options: HostOptions = {}): Promise<TestHost> {
+    const { text } = await this.cluster.token();
+    const address = `127.${80 + systemRandom.below(100)}.${systemRandom.below(256)}.1`;
+    const facts = factsOf(hostname, { controlAddress: `${address}:7443`, vtepAddress: address });
+    const directory = Deno.makeTempDirSync({ prefix: "agent-node-" });
+    const store = new IdentityStore(new StateFiles(directory));
+    const record = await joinCluster({
+      address: this.address,
+      token: text,
+      facts,
+      probePort: this.plane.state.settings.plainVxlanPort,
+      store,
+      clock: options.joinClock ?? realClock,
+      random: systemRandom,
+      onStep: () => {},
+    });
+    return this.#takeIn(new TestHost(directory, record, facts, options));
+  }
+
+  /** The manager's own host. */
+  own(options: HostOptions = {}): TestHost {
+    const { clusterId, nodeId, certificate } = this.cluster.founded;
+    const directory = Deno.makeTempDirSync({ prefix: "agent-node-" });
+    const facts = factsOf("first", { controlAddress: this.address });
+    const record: NodeRecord = {
+      v: 1,
+      clusterId,
+      nodeId,
+      role: "manager",
+      controlAddress: this.address,
+      vtepAddress: facts.vtepAddress,
+      managers: [{ id: nodeId, address: this.address }],
+    };
+    const store = new IdentityStore(new StateFiles(directory));
+    store.writeTls(
+      this.cluster.key.privateKey,
+      decodeBase64url(certificate),
+      this.trust.roots.map((root) => new Uint8Array(root)),
+    );
+    store.writeRecord(record);
+    return this.#takeIn(
+      new TestHost(directory, record, facts, {
+        onIdentity: (identity, trust) => this.setIdentity(identity, trust),
+        ...options,
+      }),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const host of this.#hosts) await host.end();
+    await this.stopListening();
+    await this.cluster[Symbol.asyncDispose]();
+  }
+
+  #takeIn(host: TestHost): TestHost {
+    this.#hosts.push(host);
+    return host;
+  }
+}
+
+export interface HostOptions {
+  readonly clock?: Clock;
+  /** Of the joining alone. */
+  readonly joinClock?: Clock;
+  readonly onIdentity?: (identity: TlsIdentity, trust: Trust) => void;
+}
+
+/** A host with its agent. */
+export class TestHost {
+  readonly directory: string;
+  readonly record: NodeRecord;
+  readonly facts: NodeFacts;
+  readonly lines: LogLine[] = [];
+  readonly identity: IdentityStore;
+  removed = 0;
+  overlay: SimulatedOverlay;
+  agent: HostAgent;
+  workloads: MachineWorkloads;
+  readonly #options: HostOptions;
+  #watcher = new Watcher();
+  #isRunning = true;
+
+  constructor(directory: string, record: NodeRecord, facts: NodeFacts, options: HostOptions) {
+    this.directory = directory;
+    this.record = record;
+    this.facts = facts;
+    this.#options = options;
+    this.identity = new IdentityStore(new StateFiles(directory));
+    [this.workloads, this.overlay, this.agent] = this.#start();
+  }
+
+  /** As `kill -9`: nothing that the agent would do at its end happens, but for what is closed. */
+  async stop(): Promise<void> {
+    if (!this.#isRunning) return;
+    this.#isRunning = false;
+    this.agent.close();
+    await this.#watcher.close();
+  }
+
+  /** Another agent with what the last one has left. */
+  start(): void {
+    this.#watcher = new Watcher();
+    [this.workloads, this.overlay, this.agent] = this.#start();
+    this.#isRunning = true;
+  }
+
+  async end(): Promise<void> {
+    await this.stop();
+    Deno.removeSync(this.directory, { recursive: true });
+  }
+
+  attach(
+    request: AttachRequest,
+    order: { readonly requestId?: string; readonly signal?: AbortSignal } = {},
+  ): ReturnType<HostAgent["attach"]> {
+    const { requestId = this.agent.newId(), signal = new AbortController().signal } = order;
+    return this.agent.attach({ request, requestId, bodyHash: JSON.stringify(request), signal });
+  }
+
+  #start(): [MachineWorkloads, SimulatedOverlay, HostAgent] {
+    const { clock = realClock, onIdentity = () => {} } = this.#options;
+    const workloads = new MachineWorkloads(this.#watcher);
+    const overlay = new SimulatedOverlay((target) => {
+      const namespace = workloads.open(target);
+      namespace?.close();
+      return namespace !== null;
+    });
+    const agent = new HostAgent({
+      files: new StateFiles(this.directory),
+      attachmentsPath: `${this.directory}/attachments.db`,
+      workloads,
+      overlay,
+      clock,
+      random: systemRandom,
+      logger: keepingLogger(this.lines),
+      facts: () => this.facts,
+      onIdentity,
+      onRemoved: () => void this.removed++,
+    });
+    overlay.onStatus = (status) => agent.overlayChanged(status);
+    return [workloads, overlay, agent];
+  }
+}
