@@ -22,3 +22,4 @@ export * from "./json.ts";
 export * from "./mac.ts";
 export * from "./ports.ts";
 export * from "./principal.ts";
+export * from "./secret.ts";

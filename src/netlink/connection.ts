@@ -80,7 +80,7 @@ export class Connection {
     for (const part of this.#parts(requests)) {
       const exchanges = this.#open(part);
       try {
-        this.#transport.send(encodeRequests(part, exchanges[0].sequence));
+        this.#transport.send(this.#encode(exchanges));
         results.push(...this.#results(exchanges));
       } finally {
         this.#close(exchanges);
@@ -95,7 +95,7 @@ export class Connection {
     for (const part of this.#parts(requests)) {
       const exchanges = this.#open(part);
       try {
-        await this.#transport.sendOffThread(encodeRequests(part, exchanges[0].sequence));
+        await this.#transport.sendOffThread(this.#encode(exchanges));
         results.push(...this.#results(exchanges));
       } finally {
         this.#close(exchanges);
@@ -114,7 +114,7 @@ export class Connection {
     const exchanges = this.#open([query]);
     const [exchange] = exchanges;
     try {
-      this.#transport.send(encodeRequests([query], exchange.sequence));
+      this.#transport.send(this.#encode(exchanges));
       while (exchange.ack === null && exchange.replies.length === 0) {
         if (!this.#receiveOne()) throw unanswered(query);
       }
@@ -182,7 +182,7 @@ export class Connection {
     const [exchange] = exchanges;
     const objects: T[] = [];
     try {
-      this.#transport.send(encodeRequests([dump], exchange.sequence));
+      this.#transport.send(this.#encode(exchanges));
       // Others may have received for us during a pause, even the end.
       while (exchange.ack === null || exchange.replies.length > 0) {
         if (exchange.replies.length === 0 && !this.#receiveOne()) {
@@ -242,6 +242,11 @@ export class Connection {
     };
     const [first, ...others] = requests;
     return [open(first), ...others.map(open)];
+  }
+
+  #encode(exchanges: Exchanges): Uint8Array {
+    const requests = exchanges.map(({ request }) => request);
+    return encodeRequests(requests, exchanges[0].sequence, this.#transport.portId);
   }
 
   #close(exchanges: Exchanges): void {

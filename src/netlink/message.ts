@@ -45,11 +45,17 @@ export function requestBytes(request: Request): number {
 }
 
 /**
- * One datagram of requests. The port ID stays 0: the kernel knows the sender.
+ * One datagram of requests.
  *
  * @param firstSequence number of the first one; the others count on from there, skipping 0
+ * @param portId the sender's. The kernel knows it, but answers some requests of xfrm (`GETAE`) to the
+ *   one in the header.
  */
-export function encodeRequests(requests: readonly Request[], firstSequence: number): Bytes {
+export function encodeRequests(
+  requests: readonly Request[],
+  firstSequence: number,
+  portId = 0,
+): Bytes {
   let total = 0;
   for (const request of requests) total += requestBytes(request);
   const datagram = new Uint8Array(total);
@@ -61,6 +67,7 @@ export function encodeRequests(requests: readonly Request[], firstSequence: numb
     view.setUint16(offset + 4, request.type, true);
     view.setUint16(offset + 6, request.flags, true);
     view.setUint32(offset + 8, sequence, true);
+    view.setUint32(offset + 12, portId, true);
     datagram.set(request.payload, offset + HEADER_BYTES);
     offset += requestBytes(request);
     sequence = nextSequence(sequence);

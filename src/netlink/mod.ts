@@ -1,8 +1,8 @@
 /**
  * Netlink, the kernel's own interface to its network: a pure codec for messages and attributes, for
- * rtnetlink's links, addresses, routes, neighbours, forwarding entries and namespace ids, and a
- * {@linkcode Connection} that sends requests, matches acks and reads dumps over a
- * {@linkcode Transport} that somebody else implements.
+ * rtnetlink's links, addresses, routes, neighbours, forwarding entries, namespace ids and traffic
+ * control, for xfrm's SAs and policies (IPsec), and a {@linkcode Connection} that sends requests,
+ * matches acks and reads dumps over a {@linkcode Transport} that somebody else implements.
  *
  * Contract:
  * - A function named by a verb (`createLink`, `replaceNeighbour`, `dumpRoutes`, …) makes one
@@ -13,6 +13,10 @@
  *   kernel long have a twin that works off the thread.
  * - What comes from the kernel is decoded once, here. Attributes and kinds that are not known are
  *   skipped; bytes that cannot be right are a {@linkcode DecodeError}, and nothing else is thrown.
+ * - Keys of SAs go in, as `SecretBytes`, and never come out: what is decoded has none, a request shows
+ *   none. The bytes that a transport carries do have them: nobody may log those.
+ * - rtnetlink and xfrm are two kinds of sockets, with the same numbers for different messages:
+ *   {@linkcode decodeNotifications} is for the one, {@linkcode decodeXfrmNotifications} for the other.
  * - No clock, no randomness, no timers, no system calls.
  *
  * ```ts
@@ -111,3 +115,70 @@ export {
 } from "./rtnl/route.ts";
 export type { NextHop, Route, RouteType } from "./rtnl/route_message.ts";
 export type { PortRange, Vxlan, VxlanChanges, VxlanInfo } from "./rtnl/vxlan.ts";
+export { addClsact, deleteClsact, dumpQdiscs, type Qdisc } from "./rtnl/tc_qdisc.ts";
+export type { FilterAction } from "./rtnl/tc_action.ts";
+export type { FlowerMatch, UdpPorts } from "./rtnl/tc_flower.ts";
+export {
+  addDropFilter,
+  deleteFilter,
+  dumpFilters,
+  type Filter,
+  type FilterHook,
+  type FilterId,
+  type NewDropFilter,
+  replaceDropFilter,
+} from "./rtnl/tc_filter.ts";
+export type { TrafficCounters } from "./rtnl/tc_stats.ts";
+export type { Aead, AeadInfo } from "./xfrm/aead.ts";
+export {
+  IPPROTO_ESP,
+  XFRMNLGRP_ACQUIRE,
+  XFRMNLGRP_AEVENTS,
+  XFRMNLGRP_EXPIRE,
+  XFRMNLGRP_POLICY,
+  XFRMNLGRP_SA,
+} from "./xfrm/constants.ts";
+export { countPolicies, countSas, type PolicyCount } from "./xfrm/counts.ts";
+export type { Lifetimes, LifetimeUse } from "./xfrm/lifetime.ts";
+export type { Mark } from "./xfrm/mark.ts";
+export type { XfrmMode, XfrmModeInfo } from "./xfrm/mode.ts";
+export {
+  type Acquire,
+  decodeXfrmNotifications,
+  type ExpiredSa,
+  type Limit,
+  type XfrmNotification,
+} from "./xfrm/notification.ts";
+export {
+  addPolicy,
+  deletePolicy,
+  dumpPolicies,
+  flushPolicies,
+  getPolicy,
+  type NewPolicy,
+  type PolicyId,
+  replacePolicy,
+} from "./xfrm/policy.ts";
+export type { Policy, PolicyAction, PolicyDirection } from "./xfrm/policy_message.ts";
+export type { Replay } from "./xfrm/replay.ts";
+export {
+  getReplayState,
+  type ReplayState,
+  type ReplayTarget,
+  setReplayState,
+} from "./xfrm/replay_state.ts";
+export {
+  addSa,
+  deleteSa,
+  dumpSas,
+  flushSas,
+  formatSpi,
+  getSa,
+  type NewSa,
+  type SaId,
+  updateLarvalSa,
+} from "./xfrm/sa.ts";
+export type { Sa, SaRefusals } from "./xfrm/sa_message.ts";
+export type { PortMatch, Selector } from "./xfrm/selector.ts";
+export { parseXfrmStat } from "./xfrm/stat.ts";
+export type { NewTemplate, Template } from "./xfrm/template.ts";

@@ -9,12 +9,15 @@ import {
 import { readRecording, ReplayTransport } from "./replay.ts";
 import type { Conversation } from "./transcript.ts";
 
+/** Changes recorded bytes where they are, or gives others in their place. */
+export type Edit = (recorded: DataView) => Uint8Array<ArrayBuffer> | void;
+
 /** A command of iproute2, and the request of ours that must be the same bytes. */
 export interface GoldenRequest {
   readonly command: string;
   readonly request: Request;
   /** Where ours differs on purpose: edits the recorded bytes, with the reason beside it. */
-  readonly edit?: (recorded: DataView) => void;
+  readonly edit?: Edit;
   /** What the kernel answered: nothing when it did as it was told. */
   readonly refused?: { readonly code: string; readonly message?: RegExp };
 }
@@ -39,12 +42,20 @@ export function testRequests(file: string, cases: readonly GoldenRequest[]): voi
   }
 }
 
+/** An edit that cuts a message after so many bytes, where iproute2 says more than the kernel reads. */
+export function cutTo(length: number): Edit {
+  return (recorded) => {
+    recorded.setUint32(0, length, true);
+    return new Uint8Array(recorded.buffer.slice(0, length) as ArrayBuffer);
+  };
+}
+
 /** Replays a recorded dump; checks the request's bytes and gives what was decoded. */
 export function replayDump<T>(
   file: string,
   command: string,
   dump: Dump<T>,
-  edit?: (recorded: DataView) => void,
+  edit?: Edit,
 ): T[] {
   const recorded = conversation(readRecording(file), command);
   const transport = new ReplayTransport(recorded);
@@ -58,7 +69,7 @@ export function replayQuery<T>(
   file: string,
   command: string,
   query: Query<T>,
-  edit?: (recorded: DataView) => void,
+  edit?: Edit,
 ): T {
   const recorded = conversation(readRecording(file), command);
   const transport = new ReplayTransport(recorded);
@@ -78,11 +89,13 @@ function conversation(recording: ReadonlyMap<string, Conversation>, command: str
 function assertSameBytes(
   transport: ReplayTransport,
   recorded: Conversation,
-  edit: ((recorded: DataView) => void) | undefined,
+  edit: Edit | undefined,
 ): void {
   const sent = recorded.datagrams.filter(({ direction }) => direction === "sent");
-  const expected = sent.map(({ bytes }) => Uint8Array.from(bytes));
-  for (const bytes of expected) edit?.(new DataView(bytes.buffer));
+  const expected = sent.map(({ bytes }) => {
+    const copy = Uint8Array.from(bytes);
+    return edit?.(new DataView(copy.buffer)) ?? copy;
+  });
   assert.deepEqual(transport.sent.map(({ bytes }) => hex(bytes)), expected.map(hex));
 }
 
