@@ -1,0 +1,364 @@
+import { assert, present, type Random } from "../base/mod.ts";
+import { Core } from "./core.ts";
+import { campaign, onPreVote, onPreVoteReply, onVote, onVoteReply } from "./election.ts";
+import { onAppend, onHeartbeat, onSnapshotPart, onTimeoutNow } from "./follower.ts";
+import type { Leadership } from "./leadership.ts";
+import { type Limits, limitsOf } from "./limits.ts";
+import { Log } from "./log.ts";
+import { changeMembership, encodeMembership, MembershipHistory } from "./membership.ts";
+import type { Message } from "./message.ts";
+import type { Ready } from "./ready.ts";
+import { onReply } from "./replies.ts";
+import type { Storage } from "./storage.ts";
+import {
+  type Complaint,
+  entryBytes,
+  type HardState,
+  type MemberId,
+  type MembershipChange,
+  type Proposed,
+  type ReadRequested,
+  type Refusal,
+  type RefusalCode,
+  type Role,
+  type SnapshotMeta,
+  type Status,
+} from "./types.ts";
+import { faultOf } from "./validate.ts";
+
+/** What a member begins with. */
+export interface RaftOptions {
+  /** Which member this is. */
+  readonly id: MemberId;
+  /** What it has on disk. */
+  readonly storage: Storage;
+  /** For election timeouts: members that draw the same numbers hinder each other. */
+  readonly random: Random;
+  /** The serial that was last recorded beside the storage; 0 where none ever was. */
+  readonly floor: number;
+  /** Where the defaults do not suit. */
+  readonly limits?: Partial<Limits>;
+}
+
+/** One member. The contract is in `mod.ts`. */
+export class Raft {
+  readonly #core: Core;
+  #saved: HardState;
+  #outstanding: Ready | null = null;
+  #reads = 0;
+
+  /** Begins, or begins again after a crash, with what is on disk. */
+  constructor(options: RaftOptions) {
+    const { id, storage, random, floor } = options;
+    const log = new Log(storage);
+    this.#saved = storage.hardState();
+    this.#core = new Core({
+      id,
+      storage,
+      random,
+      limits: limitsOf(options.limits ?? {}),
+      log,
+      history: new MembershipHistory(log),
+    });
+    const lost = lostData(this.#saved, log, floor);
+    if (lost !== null) this.#core.becomeDamaged(lost);
+  }
+
+  /** What it is doing. */
+  get role(): Role {
+    return this.#core.role.kind;
+  }
+
+  /** Its term. */
+  get term(): number {
+    return this.#core.term;
+  }
+
+  /** Who leads, as far as it knows. */
+  get leader(): MemberId | null {
+    return this.#core.leader;
+  }
+
+  /** Why it takes no part any more, or null: its disk has lost what it had promised. */
+  get damage(): string | null {
+    return this.#core.damage;
+  }
+
+  /** Everything that a person may want to know. */
+  status(): Status {
+    const { id, log, history, role, term, leader } = this.#core;
+    return {
+      id,
+      role: role.kind,
+      term,
+      leader,
+      last: { term: log.last.term, index: log.last.index },
+      commit: log.commit,
+      applied: log.applied,
+      membership: history.current,
+      peers: role.kind === "leader" ? role.status() : [],
+    };
+  }
+
+  /**
+   * What to keep beside a snapshot of the state machine as it is now, between two `Ready`s; null when
+   * a leader's snapshot is about to take its place.
+   */
+  snapshotMeta(): SnapshotMeta | null {
+    const { log, history } = this.#core;
+    if (log.received !== null) return null;
+    const index = log.applied;
+    const term = present(log.term(index), `the term of entry ${index}`);
+    return { term, index, membership: history.at(index) };
+  }
+
+  /** A unit of time passes. */
+  tick(): void {
+    const core = this.#core;
+    if (core.damage !== null) return;
+    if (core.role.kind === "leader") core.role.tick();
+    else if (++core.electionElapsed >= core.electionTimeout) campaign(core);
+  }
+
+  /**
+   * Stands for election without waiting: whoever founds a cluster, or is its only voter, need not
+   * find out that nobody else leads. Who may not lead does nothing.
+   */
+  campaign(): void {
+    campaign(this.#core);
+  }
+
+  /** Takes an entry into the log, if this member leads. */
+  propose(data: Uint8Array): Proposed {
+    const core = this.#core;
+    const leading = this.#requireLeader();
+    if ("refusal" in leading) return { ok: false, ...leading };
+    const { leadership } = leading;
+    const { maxEntryBytes, maxUncommittedBytes } = core.limits;
+    if (data.length > maxEntryBytes) {
+      return refused("too-large", `${data.length} bytes are more than ${maxEntryBytes}`);
+    }
+    // One entry is let in whatever the limit is: otherwise a large one would wait for ever.
+    if (leadership.uncommittedBytes >= maxUncommittedBytes) {
+      const waiting = leadership.uncommittedBytes;
+      return refused("overloaded", `${waiting} bytes wait to be committed: try later`);
+    }
+    leadership.uncommittedBytes += entryBytes({ data });
+    return { ok: true, position: core.append("data", data) };
+  }
+
+  /** Changes the membership by one member, if this one leads and the change is safe. */
+  changeMembership(change: MembershipChange): Proposed {
+    const core = this.#core;
+    const leading = this.#requireLeader();
+    if ("refusal" in leading) return { ok: false, ...leading };
+    const { leadership } = leading;
+    const { history, log } = core;
+    if (!leadership.termHasBegun) {
+      // Otherwise two leaders could each have changed the membership by one member, of which the
+      // other knows nothing, and have majorities without a common member (the error in the thesis'
+      // first print, published in 2015).
+      return refused("term-not-begun", "This leader does not know yet what is committed");
+    }
+    if (history.currentIndex > log.commit) {
+      return refused("change-pending", "The change before this one is not committed yet");
+    }
+    const changed = changeMembership(history.current, change);
+    if ("refusal" in changed) return { ok: false, ...changed };
+    if (change.kind === "promote") {
+      const peer = leadership.peers.get(change.id);
+      if (peer === undefined || !leadership.isCaughtUp(peer)) {
+        return refused("not-caught-up", `${change.id} is too far behind to vote: try later`);
+      }
+    }
+    if (!leadership.hearsMajorityOf(changed.next)) {
+      return refused(
+        "quorum-at-risk",
+        "Of the voters that would be left, too few are heard: bring back or remove one of those " +
+          "that are silent first",
+      );
+    }
+    const position = core.append("membership", encodeMembership(changed.next));
+    leadership.trackMembers();
+    return { ok: true, position };
+  }
+
+  /**
+   * Hands the leadership to another voter: proposals are refused until it has caught up and stood
+   * for election, or an election timeout has passed. Null when this has begun.
+   */
+  transferLeadership(to: MemberId): Refusal | null {
+    const leading = this.#requireLeader();
+    if ("refusal" in leading) return leading.refusal;
+    const { voters } = this.#core.history.current;
+    if (!voters.includes(to)) return { code: "not-a-member", reason: `${to} is no voter` };
+    if (to !== this.#core.id) leading.leadership.transfer = { to, ticks: 0, asked: false };
+    return null;
+  }
+
+  /** Asks to read what is committed now. The answer comes in a {@linkcode Ready}. */
+  requestRead(): ReadRequested {
+    const { role } = this.#core;
+    if (role.kind !== "leader") return { ok: false, refusal: this.#notLeader() };
+    const id = ++this.#reads;
+    if (!role.reads.add(id)) return refused("overloaded", "Too many reads wait: try later");
+    return { ok: true, id };
+  }
+
+  /** Takes a message of a peer. Says what was wrong with it, if an honest member cannot have sent it. */
+  step(message: Message): Complaint | null {
+    const core = this.#core;
+    if (core.damage !== null) return null;
+    if (message.to !== core.id || message.from === core.id) {
+      return { code: "malformed", reason: `A message from ${message.from} is for ${message.to}` };
+    }
+    const fault = faultOf(message);
+    if (fault !== null) {
+      return { code: "malformed", reason: `A ${message.kind} of ${message.from}: ${fault}` };
+    }
+    switch (message.kind) {
+      case "pre-vote":
+        onPreVote(core, message);
+        return null;
+      case "pre-vote-reply":
+        onPreVoteReply(core, message);
+        return null;
+      case "vote":
+        onVote(core, message);
+        return null;
+      default:
+        return this.#stepInTerm(message);
+    }
+  }
+
+  /**
+   * What there is to do, or null. It is to be done as `mod.ts` says, then {@linkcode advance}.
+   *
+   * @throws {InvariantError} before the last one has been advanced over
+   */
+  ready(): Ready | null {
+    assert(this.#outstanding === null, "each Ready is advanced over before the next");
+    const core = this.#core;
+    if (core.damage !== null) return null;
+    const { log, role } = core;
+    if (role.kind === "leader") role.sendAll();
+    const { term, vote } = core;
+    const { commit } = log;
+    const saved = this.#saved;
+    const binds = term !== saved.term || vote !== saved.vote || log.unsaved.length > 0 ||
+      log.received !== null;
+    const serial = binds ? saved.serial + 1 : saved.serial;
+    const ready: Ready = {
+      chunks: core.chunks,
+      snapshot: log.received,
+      entries: [...log.unsaved],
+      hardState: binds || commit !== saved.commit ? { term, vote, commit, serial } : null,
+      mustSync: binds,
+      messages: core.outbox,
+      committed: log.unapplied(core.limits.maxApplyBytes),
+      reads: role.kind === "leader" ? role.reads.takeConfirmed() : [],
+      lostReads: core.lostReads,
+    };
+    if (isNothing(ready)) return null;
+    core.chunks = [];
+    core.outbox = [];
+    core.lostReads = [];
+    this.#outstanding = ready;
+    return ready;
+  }
+
+  /**
+   * All of the last {@linkcode Ready} is done.
+   *
+   * @throws {InvariantError} when there is none
+   */
+  advance(): void {
+    const ready = present(this.#outstanding, "the Ready to advance over");
+    this.#outstanding = null;
+    const core = this.#core;
+    const { log, history } = core;
+    const last = ready.committed.at(-1);
+    if (ready.hardState !== null) this.#saved = ready.hardState;
+    log.saved(ready.snapshot, ready.entries);
+    if (last !== undefined) log.appliedTo(last.index);
+    history.appliedTo(log.applied);
+    if (core.role.kind === "leader") core.role.advanced(ready.committed);
+  }
+
+  #requireLeader(): { readonly leadership: Leadership } | { readonly refusal: Refusal } {
+    const { role } = this.#core;
+    if (role.kind !== "leader") return { refusal: this.#notLeader() };
+    if (role.transfer !== null) {
+      const reason = `The leadership is going to ${role.transfer.to}: ask again in a moment`;
+      return { refusal: { code: "transferring", reason } };
+    }
+    return { leadership: role };
+  }
+
+  #notLeader(): Refusal {
+    const { leader } = this.#core;
+    return { code: "not-leader", reason: `The leader is ${leader ?? "not known at the moment"}` };
+  }
+
+  #stepInTerm(message: Exclude<Message, { kind: "pre-vote" | "pre-vote-reply" | "vote" }>) {
+    const core = this.#core;
+    const { from, term } = message;
+    const fromLeader = message.kind === "append" || message.kind === "heartbeat" ||
+      message.kind === "snapshot-part";
+    if (term < core.term) {
+      // A leader whose term is over must hear of it. It cannot from a member that stands for
+      // election in vain, for who hears a leader does not answer that.
+      if (fromLeader) core.send(from, { kind: "vote-reply", term: core.term, granted: false });
+      return null;
+    }
+    if (term > core.term) core.becomeFollower(term, fromLeader ? from : null);
+    switch (message.kind) {
+      case "vote-reply":
+        onVoteReply(core, message);
+        return null;
+      case "append":
+        return onAppend(core, message);
+      case "heartbeat":
+        return onHeartbeat(core, message);
+      case "snapshot-part":
+        return onSnapshotPart(core, message);
+      case "timeout-now":
+        onTimeoutNow(core, message);
+        return null;
+      default:
+        return core.role.kind === "leader" ? onReply(core, core.role, message) : null;
+    }
+  }
+}
+
+/** Whether a disk does not hold what was promised with it, and how it is known. */
+function lostData(hardState: HardState, log: Log, floor: number): string | null {
+  const { commit, serial } = hardState;
+  if (serial < floor) {
+    return `Save ${floor} was promised, and the disk has what save ${serial} left: it has lost data`;
+  }
+  if (commit > log.last.index) {
+    return `Entry ${commit} was committed, and the log ends at entry ${log.last.index}: the disk has ` +
+      "lost data";
+  }
+  return null;
+}
+
+function isNothing(ready: Ready): boolean {
+  return ready.hardState === null && ready.snapshot === null &&
+    [
+      ready.chunks,
+      ready.entries,
+      ready.messages,
+      ready.committed,
+      ready.reads,
+      ready.lostReads,
+    ].every((list) => list.length === 0);
+}
+
+function refused(
+  code: RefusalCode,
+  reason: string,
+): { readonly ok: false; readonly refusal: Refusal } {
+  return { ok: false, refusal: { code, reason } };
+}
