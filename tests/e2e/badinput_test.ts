@@ -90,6 +90,13 @@ Deno.test(
       await manager.createNetwork("red");
       const ofManager = await manager.addWorkload("near", ["red"]);
       const ofWorker = await worker.addWorkload("far", ["red"]);
+      await waitFor("both to be known as attached", async () => {
+        const list = await manager.socket.get<{ items: { attachment: string }[] }>(
+          "/v1/networks/red/endpoints",
+        );
+        assert.deepEqual(list.items.map(({ attachment }) => attachment), ["attached", "attached"]);
+        return true;
+      });
       for (const bad of NETWORKS) {
         await t.step(bad.what, () => unchanged(cluster, () => refused(manager, bad)));
       }
