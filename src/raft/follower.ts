@@ -90,7 +90,7 @@ export function onTimeoutNow(core: Core, message: TimeoutNow): void {
 
 /** A message of the leader of this term has come. */
 function hearLeader(core: Core, message: Message): Complaint | null {
-  if (core.role.kind === "leader" || (core.leader ?? message.from) !== message.from) {
+  if ((core.leader ?? message.from) !== message.from) {
     return {
       code: "impossible",
       reason: `${message.from} says that it leads term ${core.term}, and so does ${core.leader}`,

@@ -172,3 +172,33 @@ Deno.test("what an honest member cannot have sent is complained about", () => {
   }
   assert.equal(raft.ready(), null, "none of them has done anything");
 });
+
+Deno.test("a leader is not told what cannot be", () => {
+  const storage = new MemoryStorage({ voters: ["a", "b", "c"], learners: [] });
+  const random = { below: () => 0, bytes: (length: number) => new Uint8Array(length) };
+  const raft = new Raft({ id: "a", storage, random, floor: 0 });
+  raft.campaign();
+  const answer = { from: "b", to: "a", term: 1 };
+  raft.step({ kind: "pre-vote-reply", ...answer, granted: true });
+  raft.step({ kind: "vote-reply", ...answer, granted: true });
+  assert.equal(raft.role, "leader");
+  const prev = { term: 0, index: 0 };
+  const table: [Message, string][] = [
+    [
+      { kind: "append-accepted", ...answer, match: 2 },
+      "b acknowledges entry 2, which this leader does not have",
+    ],
+    [
+      { kind: "heartbeat-reply", ...answer, round: 1 },
+      "b acknowledges round 1, which has not begun",
+    ],
+    [
+      { kind: "append", ...answer, prev, entries: [], commit: 0 },
+      "b says that it leads term 1, and so does a",
+    ],
+  ];
+  for (const [message, reason] of table) {
+    assert.deepEqual(raft.step(message), { code: "impossible", reason });
+  }
+  assert.equal(raft.role, "leader");
+});

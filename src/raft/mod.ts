@@ -60,15 +60,17 @@
  *
  * **Snapshots** are the caller's to make: {@linkcode Raft.snapshotMeta} tells the place and the
  * membership that belong to what has been applied; write it, then drop entries up to that place, or fewer. A
- * snapshot that a leader is sending should stay readable until the next one but one is made.
+ * snapshot that is replaced while a leader sends it is sent again from the beginning, so make them much
+ * less often than one takes to be sent, or keep the one before for a while.
  *
- * **A new cluster** begins with one member whose storage has a snapshot at index 0 that names it as the only voter.
- * Whoever joins begins with an empty membership and waits; the leader adds it as a learner, and
- * promotes it when it has caught up.
+ * **A new cluster** begins with one member whose storage has a snapshot at index 0 that names it as
+ * the only voter. Whoever joins begins with an empty membership and waits; the leader adds it as a
+ * learner, and promotes it when it has caught up.
  *
  * **Lost data**: a member whose hard state has a lower serial than its floor, or to whom a leader says
  * that it has acknowledged what its log does not hold, answers nothing and votes for nobody ever
- * after ({@linkcode Raft.damage} says why). Remove it, and let it join under a new id.
+ * after ({@linkcode Raft.damage} says why): fail whatever still waits for it. Remove it, and let it
+ * join under a new id.
  *
  * **Broken invariants** (paper, figure 3) throw `InvariantError` out of whatever call finds them: this
  * is a defect of the program. The process must end without saving or sending anything more.

@@ -1,30 +1,26 @@
 import { assert, present, type Random } from "../base/mod.ts";
 import { Core } from "./core.ts";
-import { campaign, onPreVote, onPreVoteReply, onVote, onVoteReply } from "./election.ts";
-import { onAppend, onHeartbeat, onSnapshotPart, onTimeoutNow } from "./follower.ts";
-import type { Leadership } from "./leadership.ts";
+import { campaign } from "./election.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import { Log } from "./log.ts";
-import { changeMembership, encodeMembership, MembershipHistory } from "./membership.ts";
+import { MembershipHistory } from "./membership.ts";
 import type { Message } from "./message.ts";
 import type { Ready } from "./ready.ts";
-import { onReply } from "./replies.ts";
+import { propose, proposeChange, requestRead, transferLeadership } from "./requests.ts";
+import { step } from "./step.ts";
 import type { Storage } from "./storage.ts";
 import {
   type Complaint,
-  entryBytes,
   type HardState,
   type MemberId,
   type MembershipChange,
   type Proposed,
   type ReadRequested,
   type Refusal,
-  type RefusalCode,
   type Role,
   type SnapshotMeta,
   type Status,
 } from "./types.ts";
-import { faultOf } from "./validate.ts";
 
 /** What a member begins with. */
 export interface RaftOptions {
@@ -130,57 +126,12 @@ export class Raft {
 
   /** Takes an entry into the log, if this member leads. */
   propose(data: Uint8Array): Proposed {
-    const core = this.#core;
-    const leading = this.#requireLeader();
-    if ("refusal" in leading) return { ok: false, ...leading };
-    const { leadership } = leading;
-    const { maxEntryBytes, maxUncommittedBytes } = core.limits;
-    if (data.length > maxEntryBytes) {
-      return refused("too-large", `${data.length} bytes are more than ${maxEntryBytes}`);
-    }
-    // One entry is let in whatever the limit is: otherwise a large one would wait for ever.
-    if (leadership.uncommittedBytes >= maxUncommittedBytes) {
-      const waiting = leadership.uncommittedBytes;
-      return refused("overloaded", `${waiting} bytes wait to be committed: try later`);
-    }
-    leadership.uncommittedBytes += entryBytes({ data });
-    return { ok: true, position: core.append("data", data) };
+    return propose(this.#core, data);
   }
 
   /** Changes the membership by one member, if this one leads and the change is safe. */
   changeMembership(change: MembershipChange): Proposed {
-    const core = this.#core;
-    const leading = this.#requireLeader();
-    if ("refusal" in leading) return { ok: false, ...leading };
-    const { leadership } = leading;
-    const { history, log } = core;
-    if (!leadership.termHasBegun) {
-      // Otherwise two leaders could each have changed the membership by one member, of which the
-      // other knows nothing, and have majorities without a common member (the error in the thesis'
-      // first print, published in 2015).
-      return refused("term-not-begun", "This leader does not know yet what is committed");
-    }
-    if (history.currentIndex > log.commit) {
-      return refused("change-pending", "The change before this one is not committed yet");
-    }
-    const changed = changeMembership(history.current, change);
-    if ("refusal" in changed) return { ok: false, ...changed };
-    if (change.kind === "promote") {
-      const peer = leadership.peers.get(change.id);
-      if (peer === undefined || !leadership.isCaughtUp(peer)) {
-        return refused("not-caught-up", `${change.id} is too far behind to vote: try later`);
-      }
-    }
-    if (!leadership.hearsMajorityOf(changed.next)) {
-      return refused(
-        "quorum-at-risk",
-        "Of the voters that would be left, too few are heard: bring back or remove one of those " +
-          "that are silent first",
-      );
-    }
-    const position = core.append("membership", encodeMembership(changed.next));
-    leadership.trackMembers();
-    return { ok: true, position };
+    return proposeChange(this.#core, change);
   }
 
   /**
@@ -188,47 +139,17 @@ export class Raft {
    * for election, or an election timeout has passed. Null when this has begun.
    */
   transferLeadership(to: MemberId): Refusal | null {
-    const leading = this.#requireLeader();
-    if ("refusal" in leading) return leading.refusal;
-    const { voters } = this.#core.history.current;
-    if (!voters.includes(to)) return { code: "not-a-member", reason: `${to} is no voter` };
-    if (to !== this.#core.id) leading.leadership.transfer = { to, ticks: 0, asked: false };
-    return null;
+    return transferLeadership(this.#core, to);
   }
 
   /** Asks to read what is committed now. The answer comes in a {@linkcode Ready}. */
   requestRead(): ReadRequested {
-    const { role } = this.#core;
-    if (role.kind !== "leader") return { ok: false, refusal: this.#notLeader() };
-    const id = ++this.#reads;
-    if (!role.reads.add(id)) return refused("overloaded", "Too many reads wait: try later");
-    return { ok: true, id };
+    return requestRead(this.#core, ++this.#reads);
   }
 
   /** Takes a message of a peer. Says what was wrong with it, if an honest member cannot have sent it. */
   step(message: Message): Complaint | null {
-    const core = this.#core;
-    if (core.damage !== null) return null;
-    if (message.to !== core.id || message.from === core.id) {
-      return { code: "malformed", reason: `A message from ${message.from} is for ${message.to}` };
-    }
-    const fault = faultOf(message);
-    if (fault !== null) {
-      return { code: "malformed", reason: `A ${message.kind} of ${message.from}: ${fault}` };
-    }
-    switch (message.kind) {
-      case "pre-vote":
-        onPreVote(core, message);
-        return null;
-      case "pre-vote-reply":
-        onPreVoteReply(core, message);
-        return null;
-      case "vote":
-        onVote(core, message);
-        return null;
-      default:
-        return this.#stepInTerm(message);
-    }
+    return this.#core.damage === null ? step(this.#core, message) : null;
   }
 
   /**
@@ -284,51 +205,6 @@ export class Raft {
     history.appliedTo(log.applied);
     if (core.role.kind === "leader") core.role.advanced(ready.committed);
   }
-
-  #requireLeader(): { readonly leadership: Leadership } | { readonly refusal: Refusal } {
-    const { role } = this.#core;
-    if (role.kind !== "leader") return { refusal: this.#notLeader() };
-    if (role.transfer !== null) {
-      const reason = `The leadership is going to ${role.transfer.to}: ask again in a moment`;
-      return { refusal: { code: "transferring", reason } };
-    }
-    return { leadership: role };
-  }
-
-  #notLeader(): Refusal {
-    const { leader } = this.#core;
-    return { code: "not-leader", reason: `The leader is ${leader ?? "not known at the moment"}` };
-  }
-
-  #stepInTerm(message: Exclude<Message, { kind: "pre-vote" | "pre-vote-reply" | "vote" }>) {
-    const core = this.#core;
-    const { from, term } = message;
-    const fromLeader = message.kind === "append" || message.kind === "heartbeat" ||
-      message.kind === "snapshot-part";
-    if (term < core.term) {
-      // A leader whose term is over must hear of it. It cannot from a member that stands for
-      // election in vain, for who hears a leader does not answer that.
-      if (fromLeader) core.send(from, { kind: "vote-reply", term: core.term, granted: false });
-      return null;
-    }
-    if (term > core.term) core.becomeFollower(term, fromLeader ? from : null);
-    switch (message.kind) {
-      case "vote-reply":
-        onVoteReply(core, message);
-        return null;
-      case "append":
-        return onAppend(core, message);
-      case "heartbeat":
-        return onHeartbeat(core, message);
-      case "snapshot-part":
-        return onSnapshotPart(core, message);
-      case "timeout-now":
-        onTimeoutNow(core, message);
-        return null;
-      default:
-        return core.role.kind === "leader" ? onReply(core, core.role, message) : null;
-    }
-  }
 }
 
 /** Whether a disk does not hold what was promised with it, and how it is known. */
@@ -354,11 +230,4 @@ function isNothing(ready: Ready): boolean {
       ready.reads,
       ready.lostReads,
     ].every((list) => list.length === 0);
-}
-
-function refused(
-  code: RefusalCode,
-  reason: string,
-): { readonly ok: false; readonly refusal: Refusal } {
-  return { ok: false, refusal: { code, reason } };
 }

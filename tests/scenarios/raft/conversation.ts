@@ -17,6 +17,7 @@
  * | `deliver`, `deliver a b`, `deliver to a` | what is under way arrives, all of it or some |
  * | `lose`, `lose a b`, `lose to a` | … or is lost |
  * | `keep a b` | a copy of what is under way from a to b will arrive a second time, later |
+ * | `late a b` | the first message that is under way from a to b is overtaken by all others |
  * | `settle` | delivers until nobody says anything more; the talk is not shown, what changes is |
  * | `slow a`, `saved a` | its disk takes long; it has finished |
  * | `crash a`, `start a` | unsaved is lost; starts from its disk |
@@ -31,10 +32,10 @@ import {
   type Membership,
   MemoryStorage,
   type Message,
-  type Position,
   Raft,
   type Ready,
 } from "../../../src/raft/mod.ts";
+import { describe, place, said, standing } from "./text.ts";
 
 const text = new TextDecoder();
 const bytes = new TextEncoder();
@@ -140,6 +141,11 @@ class Conversation {
           ...this.#underWay.filter(({ from, to }) => from === first && to === second),
         );
         return;
+      case "late": {
+        const delayed = this.#underWay.findIndex(({ from, to }) => from === first && to === second);
+        this.#underWay.push(...this.#underWay.splice(delayed, 1));
+        return;
+      }
       case "settle":
         return this.#settle();
       case "elect":
@@ -350,67 +356,5 @@ class Conversation {
 
   #tell(line: string): void {
     this.#answers.push(line);
-  }
-}
-
-function standing(raft: Raft): string {
-  const leader = raft.role === "follower" && raft.leader !== null ? ` of ${raft.leader}` : "";
-  return `${raft.role}${leader} in term ${raft.term}`;
-}
-
-function place({ term, index }: Position): string {
-  return `${index}/${term}`;
-}
-
-function said(entry: Entry): string {
-  return entry.kind === "data" ? text.decode(entry.data) : "";
-}
-
-function describeEntry(entry: Entry): string {
-  if (entry.kind === "data") return `${place(entry)} ${said(entry)}`;
-  if (entry.kind === "noop") return `${place(entry)} noop`;
-  const { voters, learners } = JSON.parse(text.decode(entry.data)) as Membership;
-  const others = learners.length > 0 ? ` + ${learners.join(" ")}` : "";
-  return `${place(entry)} members ${voters.join(" ")}${others}`;
-}
-
-/** `a → b: vote in term 2, log ends at 1/1`; places are index/term. */
-function describe(message: Message): string {
-  return `${message.from} → ${message.to}: ${content(message)}`;
-}
-
-function content(message: Message): string {
-  const { kind, term } = message;
-  switch (kind) {
-    case "pre-vote":
-    case "vote":
-      return `${kind} in term ${term}? log ends at ${place(message.last)}` +
-        (kind === "vote" && message.transfer ? ", by transfer" : "");
-    case "pre-vote-reply":
-    case "vote-reply":
-      return `${kind.slice(0, -6)} ${message.granted ? "granted" : "refused"} in term ${term}`;
-    case "append": {
-      const entries = message.entries.map(describeEntry).join(", ");
-      return `append in term ${term} after ${place(message.prev)}: ${entries || "nothing"}; ` +
-        `commit ${message.commit}`;
-    }
-    case "append-accepted":
-      return `accepted in term ${term} up to ${message.match}`;
-    case "append-rejected":
-      return `rejected in term ${term} after ${message.rejected}, at best ${place(message.hint)}`;
-    case "heartbeat":
-      return `heartbeat in term ${term}, commit ${message.commit}, match ${message.match}, ` +
-        `round ${message.round}`;
-    case "heartbeat-reply":
-      return `alive in term ${term}, round ${message.round}`;
-    case "snapshot-part": {
-      const end = message.offset + message.data.length;
-      return `snapshot ${place(message.meta)} in term ${term}, bytes ${message.offset}…${end}` +
-        (message.done ? ", the last" : "");
-    }
-    case "snapshot-progress":
-      return `snapshot ${place(message.snapshot)} in term ${term}, next byte ${message.offset}`;
-    case "timeout-now":
-      return `stand for election now, in term ${term}`;
   }
 }

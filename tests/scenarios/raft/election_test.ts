@@ -130,6 +130,46 @@ Deno.test("a vote is cast once, whatever crashes in between", () =>
     c: follower in term 1, log empty, commit 0, members a b c
   `));
 
+Deno.test("a vote for an earlier term does not count", () =>
+  converse(`
+    > voters a b c
+    > campaign a
+    a is pre-candidate in term 0
+    a → b: pre-vote in term 1? log ends at 0/0
+    a → c: pre-vote in term 1? log ends at 0/0
+    > lose a c
+    > deliver
+    b → a: pre-vote granted in term 1
+    > deliver
+    a is candidate in term 1
+    a → b: vote in term 1? log ends at 0/0
+    a → c: vote in term 1? log ends at 0/0
+    > lose a c
+    > deliver
+    b is follower in term 1
+    b → a: vote granted in term 1
+    # b has voted for a in term 1, and that is late. a tries again, in term 2.
+    > tick a 10
+    a is pre-candidate in term 1
+    a → b: pre-vote in term 2? log ends at 0/0
+    a → c: pre-vote in term 2? log ends at 0/0
+    > late b a
+    > lose a b
+    > deliver a c
+    c → a: pre-vote granted in term 2
+    > deliver c a
+    a is candidate in term 2
+    a → b: vote in term 2? log ends at 0/0
+    a → c: vote in term 2? log ends at 0/0
+    > lose a
+    # Only now comes the vote of term 1: it does not make a leader of term 2.
+    > deliver b a
+    > show
+    a: candidate in term 2, log empty, commit 0, members a b c
+    b: follower in term 1, log empty, commit 0, members a b c
+    c: follower in term 0, log empty, commit 0, members a b c
+  `));
+
 Deno.test("a vote that was not saved was not cast", () =>
   converse(`
     > voters a b c

@@ -170,6 +170,6 @@ Deno.test("a member alone confirms itself; a follower refers to the leader", () 
     > campaign a
     a is leader in term 1
     > read a
-    read 1 waits
-    read 1 sees up to 1
+    read 2 waits
+    read 2 sees up to 1
   `));

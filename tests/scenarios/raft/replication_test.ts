@@ -142,25 +142,29 @@ Deno.test("an entry of an old term does not count by its copies (paper, figure 8
     1 → 3: append in term 4 after 2/2: 3/4 noop; commit 0
     1 → 4: append in term 4 after 2/2: 3/4 noop; commit 0
     1 → 5: append in term 4 after 2/2: 3/4 noop; commit 0
-    # It brings its entry 2 to member 3, and nothing more: now a majority has it, 1, 2 and 3.
+    # It brings its entry 2 to members 3 and 4, and nothing more: now it knows of a majority that has it.
     > lose 1 2
-    > lose 1 4
     > lose 1 5
-    > deliver 1 3
+    > deliver 1
     3 is follower of 1 in term 4
     3 → 1: rejected in term 4 after 2, at best 1/1
-    > deliver 3 1
+    4 is follower of 1 in term 4
+    4 → 1: rejected in term 4 after 2, at best 1/1
+    > deliver to 1
     1 → 3: append in term 4 after 1/1: 2/2 2.2; commit 0
-    > deliver 1 3
+    1 → 4: append in term 4 after 1/1: 2/2 2.2; commit 0
+    > deliver 1
     3 → 1: accepted in term 4 up to 2
-    > deliver 3 1
+    4 → 1: accepted in term 4 up to 2
+    > deliver to 1
     1 → 3: append in term 4 after 2/2: 3/4 noop; commit 0
+    1 → 4: append in term 4 after 2/2: 3/4 noop; commit 0
     > lose
     > show
     1: leader in term 4, log 1 2 4, commit 0, members 1 2 3 4 5
     2: follower in term 4, log 1 2, commit 0, members 1 2 3 4 5
     3: follower in term 4, log 1 2, commit 0, members 1 2 3 4 5
-    4: follower in term 4, log 1, commit 0, members 1 2 3 4 5
+    4: follower in term 4, log 1 2, commit 0, members 1 2 3 4 5
     5: follower in term 4, log 1 3, commit 0, members 1 2 3 4 5
     # It is not committed, and rightly so. (d): 1 crashes, 5 is elected and overwrites it.
     > crash 1
@@ -176,6 +180,12 @@ Deno.test("an entry of an old term does not count by its copies (paper, figure 8
     3 → 2: pre-vote in term 5? log ends at 2/2
     3 → 4: pre-vote in term 5? log ends at 2/2
     3 → 5: pre-vote in term 5? log ends at 2/2
+    > tick 4 10
+    4 is pre-candidate in term 4
+    4 → 1: pre-vote in term 5? log ends at 2/2
+    4 → 2: pre-vote in term 5? log ends at 2/2
+    4 → 3: pre-vote in term 5? log ends at 2/2
+    4 → 5: pre-vote in term 5? log ends at 2/2
     > lose
     > campaign 5
     5 is pre-candidate in term 4
@@ -282,11 +292,15 @@ Deno.test("an append that arrives twice, the second time after newer ones", () =
     > keep a b
     > propose a y
     a → b: append in term 1 after 2/1: 3/1 y; commit 1
-    # Under way: x, x again, y. All arrive; the second x must not drop y.
+    > late a b
+    # Under way: x, y, and x again. The second x must not drop y.
     > deliver a b
     b → a: accepted in term 1 up to 2
-    b → a: accepted in term 1 up to 2
     b → a: accepted in term 1 up to 3
+    b → a: accepted in term 1 up to 2
+    > show
+    a: leader in term 1, log 1 1 1, commit 1, members a b
+    b: follower in term 1, log 1 1 1, commit 1, members a b
     > settle
     a applies x
     a applies y
