@@ -59,6 +59,7 @@ export function agreeKey(own: BootKeyPair, peerPublicKey: Uint8Array): SecretByt
   } catch (cause) {
     throw new KeyAgreementError(WEAK, { cause });
   }
+  // The runtime refuses such points by itself, today; that much is not left to it.
   if (agreed.every((byte) => byte === 0)) throw new KeyAgreementError(WEAK);
   return new SecretBytes(agreed);
 }

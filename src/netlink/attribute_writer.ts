@@ -23,10 +23,13 @@ export class AttributeWriter {
   #bytes: Bytes;
   #length: number;
 
-  /** @param head the family's struct (`struct ifinfomsg`, …) */
-  constructor(head: Uint8Array) {
+  /**
+   * @param head the family's struct (`struct ifinfomsg`, …)
+   * @param room bytes that the attributes will take, where that is known: it saves growing
+   */
+  constructor(head: Uint8Array, room = 0) {
     this.#length = align4(head.length);
-    this.#bytes = new Uint8Array(Math.max(64, this.#length));
+    this.#bytes = new Uint8Array(Math.max(64, this.#length + room));
     this.#bytes.set(head);
   }
 

@@ -1,4 +1,5 @@
 import { IpAddress, type IpFamily } from "../../base/mod.ts";
+import { putU32be } from "./integer.ts";
 
 /**
  * `xfrm_address_t` is 16 bytes; an IPv4 address takes the first four. Which family it is of stands
@@ -8,7 +9,9 @@ export const XFRM_ADDRESS_BYTES = 16;
 
 /** Writes an address; what it does not fill stays zero. */
 export function putAddress(bytes: Uint8Array, offset: number, address: IpAddress): void {
-  bytes.set(address.toBytes(), offset);
+  // An SA and its policy have ten addresses: the way over an array of four bytes shows.
+  if (address.family === 4) putU32be(bytes, offset, Number(address.value));
+  else bytes.set(address.toBytes(), offset);
 }
 
 /** 16 bytes, as attributes have it. */
@@ -20,8 +23,9 @@ export function encodeAddress(address: IpAddress): Uint8Array {
 
 /** Reads an address within a struct whose length is known to suffice. */
 export function readAddress(view: DataView, offset: number, family: IpFamily): IpAddress {
-  const length = family === 4 ? 4 : XFRM_ADDRESS_BYTES;
-  return IpAddress.fromBytes(new Uint8Array(view.buffer, view.byteOffset + offset, length));
+  return family === 4
+    ? new IpAddress(4, BigInt(view.getUint32(offset)))
+    : new IpAddress(6, (view.getBigUint64(offset) << 64n) | view.getBigUint64(offset + 8));
 }
 
 /** @throws {RangeError} when the addresses are not all of one family, as a struct has but one */

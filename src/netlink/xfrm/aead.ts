@@ -59,11 +59,11 @@ export function writeAead(writer: AttributeWriter, { name, key, icvBits }: Aead)
 /** @throws {DecodeError} */
 export function readAead(bytes: Uint8Array): AeadInfo {
   const view = headView(bytes, AEAD_BYTES, "xfrm_algo_aead");
-  const field = bytes.subarray(0, MAX_NAME_BYTES + 1);
-  const zero = field.indexOf(0);
-  return {
-    name: String.fromCharCode(...(zero < 0 ? field : field.subarray(0, zero))),
-    keyBits: view.getUint32(64, true),
-    icvBits: view.getUint32(68, true),
-  };
+  let name = "";
+  for (let index = 0; index <= MAX_NAME_BYTES; index++) {
+    const code = view.getUint8(index);
+    if (code === 0) break;
+    name += String.fromCharCode(code);
+  }
+  return { name, keyBits: view.getUint32(64, true), icvBits: view.getUint32(68, true) };
 }

@@ -84,7 +84,8 @@ function makePolicy(verb: string, type: number, policy: NewPolicy): Request {
   head[161] = action === "allow" ? c.XFRM_POLICY_ALLOW : c.XFRM_POLICY_BLOCK;
   head[162] = (policy.icmp === true ? c.XFRM_POLICY_ICMP : 0) |
     (policy.localOk === true ? c.XFRM_POLICY_LOCALOK : 0);
-  const writer = new AttributeWriter(head);
+  // One template and a mark, each with its header.
+  const writer = new AttributeWriter(head, 68 + 12);
   if (templates.length > 0) writer.bytes(c.XFRMA_TMPL, encodeTemplates(templates));
   writeMark(writer, mark);
   return {

@@ -98,6 +98,9 @@ export function updateLarvalSa(sa: NewSa): Request {
   return new KeyedRequest(() => `update ${describeSa(sa)}`, c.XFRM_MSG_UPDSA, encodeNewSa(sa));
 }
 
+/** An algorithm with a key of 36 bytes, a mark and the extended replay state, each with its header. */
+const ATTRIBUTES_BYTES = 112 + 12 + 28;
+
 function encodeNewSa(sa: NewSa): Uint8Array {
   const { source, destination, spi, reqid, mode, esn, windowPackets, selector } = sa;
   checkOneFamily("SA", source, destination);
@@ -118,7 +121,7 @@ function encodeNewSa(sa: NewSa): Uint8Array {
     head[215] = windowPackets;
   }
   head[216] = esn ? c.XFRM_STATE_ESN : 0;
-  const writer = new AttributeWriter(head);
+  const writer = new AttributeWriter(head, ATTRIBUTES_BYTES);
   writeAead(writer, sa.aead);
   writeMark(writer, sa.mark);
   if (esn) writeReplayWindow(writer, windowPackets);
