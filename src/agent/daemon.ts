@@ -175,6 +175,12 @@ function startHost(
     attachmentsPath: pathsOf(options).attachments,
     workloads,
     overlay,
+    ownLeader: manager === null ? null : {
+      certify: (request) => {
+        const principal = { kind: "node", id: record.nodeId, role: "manager" } as const;
+        return manager.plane.certify(principal, request);
+      },
+    },
     clock: systemClock,
     random: systemRandom,
     logger,

@@ -4,7 +4,8 @@ import { decodeBase64url, encodeBase32, encodeBase64url, equalBytes } from "../b
 import { createKeyAndCsr, verifyPeer } from "../ca/mod.ts";
 import type { JoinRequest } from "../state/mod.ts";
 import { RefusedError } from "./mod.ts";
-import { factsOf, HandClock, TestPlane, testRandom } from "./testing_plane.ts";
+import { HandClock } from "./testing_clock.ts";
+import { factsOf, TestPlane, testRandom } from "./testing_plane.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
 

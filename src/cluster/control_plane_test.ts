@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { decodeBase64url } from "../base/mod.ts";
+import { decodeBase64url, encodeBase64url } from "../base/mod.ts";
 import { spkiHashOf, verifyPeer } from "../ca/mod.ts";
 import { RefusedError } from "./mod.ts";
-import { factsOf, HandClock, newCsr, reportOf, TestPlane } from "./testing_plane.ts";
+import { HandClock } from "./testing_clock.ts";
+import { factsOf, newCsr, reportOf, TestPlane } from "./testing_plane.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
 
@@ -100,6 +101,8 @@ Deno.test("one who recovers gets a new key certified once a minute", sanitized, 
   const [first, second] = [await newCsr(), await newCsr()];
   // What was refused does not count.
   await assert.rejects(certify("AAAA"), refusedWith("csr-rejected"));
+  const other = await cluster.member("other");
+  await assert.rejects(certify(encodeBase64url(other.key.csr)), refusedWith("node-exists"));
   const reply = await certify(first);
   await assert.rejects(certify(second), refusedWith("recovering-too-often"));
   // A lost answer is given again at once: it costs no key that is on record.

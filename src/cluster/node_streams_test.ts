@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type Bytes, decodeUtf8, type Frame, FrameDecoder, type Id } from "../base/mod.ts";
 import { type Projection, StreamFrame } from "../state/mod.ts";
-import { HandClock, reportOf, type TestMember, TestPlane } from "./testing_plane.ts";
+import { HandClock } from "./testing_clock.ts";
+import { reportOf, type TestMember, TestPlane } from "./testing_plane.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Presence } from "./presence.ts";
-import { factsOf, HandClock, reportOf } from "./testing_plane.ts";
+import { HandClock } from "./testing_clock.ts";
+import { factsOf, reportOf } from "./testing_plane.ts";
 
 Deno.test("a node is alive while it reports and its stream is open", () => {
   const clock = new HandClock();

@@ -2,7 +2,6 @@
 // directory, the real authority, and clocks that a test can turn by hand.
 import {
   type Bytes,
-  type Cancel,
   type Clock,
   decodeBase64url,
   encodeBase64url,
@@ -24,90 +23,12 @@ import type {
 import { openSingleStore, type Store } from "../store/mod.ts";
 import { Issuer } from "./issuer.ts";
 import { ClusterMachine, ControlPlane, foundCluster, type Founded } from "./mod.ts";
+import { realClock } from "./testing_clock.ts";
 
 export const testRandom: Random = {
   bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
   below: (limit) => Math.floor(Math.random() * limit),
 };
-
-/** For tests that wait for real timers. */
-export const realClock: Clock = {
-  nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  schedule: (delayMs, callback) => {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-};
-
-/** Real, but somebody sets the wall clock. */
-export class WallClock implements Clock {
-  #aheadMs = 0;
-  readonly monotonicMs = realClock.monotonicMs;
-  readonly schedule = realClock.schedule;
-
-  nowMs(): number {
-    return Date.now() + this.#aheadMs;
-  }
-
-  jump(ms: number): void {
-    this.#aheadMs += ms;
-  }
-}
-
-interface Timer {
-  readonly atMs: number;
-  readonly callback: () => void;
-}
-
-/** Stands still until a test turns it. It begins at the real time, for certificates are real. */
-export class HandClock implements Clock {
-  #nowMs = Date.now();
-  #monotonicMs = 0;
-  readonly #timers = new Set<Timer>();
-
-  nowMs(): number {
-    return this.#nowMs;
-  }
-
-  monotonicMs(): number {
-    return this.#monotonicMs;
-  }
-
-  schedule(delayMs: number, callback: () => void): Cancel {
-    const timer = { atMs: this.#monotonicMs + delayMs, callback };
-    this.#timers.add(timer);
-    return () => void this.#timers.delete(timer);
-  }
-
-  /** How many timers run. */
-  get timers(): number {
-    return this.#timers.size;
-  }
-
-  /** Time goes by: timers fire in their order, each at its time. */
-  pass(ms: number): void {
-    const endMs = this.#monotonicMs + ms;
-    for (;;) {
-      const [next] = [...this.#timers].sort((one, other) => one.atMs - other.atMs);
-      if (next === undefined || next.atMs > endMs) break;
-      this.#turn(next.atMs - this.#monotonicMs);
-      this.#timers.delete(next);
-      next.callback();
-    }
-    this.#turn(endMs - this.#monotonicMs);
-  }
-
-  /** Somebody sets the wall clock, or the machine has slept: no timer notices. */
-  jump(ms: number): void {
-    this.#nowMs += ms;
-  }
-
-  #turn(ms: number): void {
-    this.#nowMs += Math.max(0, ms);
-    this.#monotonicMs += Math.max(0, ms);
-  }
-}
 
 /** A line as it was logged. */
 export interface LogLine {
@@ -302,9 +223,4 @@ export class TestPlane implements AsyncDisposable {
 /** A request for a new key, as it travels. */
 export async function newCsr(): Promise<string> {
   return encodeBase64url((await createKeyAndCsr()).csr);
-}
-
-/** Resolves when `condition` holds; the test's own time limit is the only one. */
-export async function eventually(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }

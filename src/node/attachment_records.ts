@@ -81,3 +81,15 @@ export function isSameWorkload(one: LocatedWorkload, other: LocatedWorkload): bo
     (one.target.kind === "path" && other.target.kind === "path" &&
       one.target.path === other.target.path);
 }
+
+/** With the networks that the leader has named, by endpoint. */
+export function withNetworks(
+  record: AttachmentRecord,
+  networkOf: ReadonlyMap<Id, Id | undefined>,
+): AttachmentRecord {
+  const endpoints = record.endpoints.map((endpoint) => ({
+    ...endpoint,
+    networkId: networkOf.get(endpoint.endpointId) ?? endpoint.networkId,
+  }));
+  return { ...record, endpoints };
+}

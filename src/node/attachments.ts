@@ -7,7 +7,7 @@ import {
   wantedEndpoints,
 } from "./attachment_draft.ts";
 import { AttachmentLives, type Lease } from "./attachment_lives.ts";
-import { AttachmentRecords, isGoing, isSameWorkload } from "./attachment_records.ts";
+import { AttachmentRecords, isGoing, isSameWorkload, withNetworks } from "./attachment_records.ts";
 import type { AttachmentRecord } from "./attachment_store.ts";
 import type { AttachmentsOptions, AttachOrigin } from "./attachments_options.ts";
 import { HostError } from "./host_error.ts";
@@ -216,23 +216,15 @@ export class Attachments {
   ): Promise<AttachmentRecord> {
     const { wanted, places } = wantedEndpoints(record, request.networks);
     if (wanted.length === 0) return record;
-    let networkIds: readonly Id[];
     try {
-      networkIds = await this.#options.createEndpoints(wanted, signal);
+      const networkIds = await this.#options.createEndpoints(wanted, signal);
+      return withNetworks(record, new Map(wanted.map(({ id }, at) => [id, networkIds[at]])));
     } catch (error) {
       if (!(error instanceof HostError) || error.code === "unavailable") throw error;
       // A refusal has made nothing.
       this.#remove(record);
       throw inClientTerms(error, places);
     }
-    const networkOf = new Map(wanted.map(({ id }, index) => [id, networkIds[index] ?? null]));
-    return {
-      ...record,
-      endpoints: record.endpoints.map((endpoint) => ({
-        ...endpoint,
-        networkId: networkOf.get(endpoint.endpointId) ?? endpoint.networkId,
-      })),
-    };
   }
 
   async #awaitProjection(record: AttachmentRecord, signal: AbortSignal): Promise<void> {

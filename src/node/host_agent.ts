@@ -10,7 +10,7 @@ import { IdentityStore, type NodeRecord } from "./identity.ts";
 import { LeaderLink } from "./leader_link.ts";
 import { LeaderRequests } from "./leader_requests.ts";
 import { NewestProjection } from "./newest_projection.ts";
-import type { NodeFiles, Overlay, OverlayStatus, Workloads } from "./ports.ts";
+import type { NodeFiles, Overlay, OverlayStatus, OwnLeader, Workloads } from "./ports.ts";
 import { ProjectionStream } from "./projection_stream.ts";
 import { Renewal } from "./renewal.ts";
 import { Reporter } from "./reporter.ts";
@@ -28,6 +28,8 @@ export interface HostAgentOptions {
   readonly workloads: Workloads;
   /** The data plane. */
   readonly overlay: Overlay;
+  /** On a manager; null on every other host. */
+  readonly ownLeader: OwnLeader | null;
   /** Time. */
   readonly clock: Clock;
   /** Randomness. */
@@ -95,6 +97,7 @@ export class HostAgent {
     this.#attachments = this.#openAttachments();
     this.#renewal = new Renewal({
       link,
+      ownLeader: options.ownLeader,
       store: this.#identity,
       clock,
       random,

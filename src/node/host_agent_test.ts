@@ -1,6 +1,6 @@
 // needs: root
 import assert from "node:assert/strict";
-import { eventually } from "../cluster/testing_plane.ts";
+import { eventually } from "../cluster/testing_clock.ts";
 import { Sleeper } from "../machine/testing_namespaces.ts";
 import { TestManager } from "./testing_cluster.ts";
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { HandClock, keepingLogger, testRandom } from "../cluster/testing_plane.ts";
+import { crank, HandClock } from "../cluster/testing_clock.ts";
+import { keepingLogger, testRandom } from "../cluster/testing_plane.ts";
 import { Dialer } from "../tls/mod.ts";
 import { eventually, listen, TestCluster } from "../tls/test_cluster.ts";
 import { LeaderLink } from "./leader_link.ts";
@@ -60,15 +61,12 @@ function elsewhere(leader?: string): Answer {
     });
 }
 
-/** Turns the clock until the promise has settled: what it waits for in between is real. */
-async function crank<T>(clock: HandClock, promise: Promise<T>): Promise<T> {
+/** What becomes of a promise while the clock goes on. */
+async function during<T>(clock: HandClock, promise: Promise<T>): Promise<T> {
   let isSettled = false;
   const settled = promise.finally(() => isSettled = true);
   settled.catch(() => {});
-  while (!isSettled) {
-    clock.pass(20);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+  await crank(clock, () => isSettled);
   return await settled;
 }
 
@@ -88,7 +86,7 @@ Deno.test("a manager that is down is passed over", sanitized, async () => {
   await test.ask();
   await test.stop(0);
   test.answer(1, elsewhere(test.addresses[0]));
-  const { status } = await crank(test.clock, test.ask());
+  const { status } = await during(test.clock, test.ask());
   assert.equal(status, 200);
   assert.equal(test.asked.at(-1), 2);
 });
@@ -100,7 +98,7 @@ Deno.test(
     await using test = await setUp(2);
     test.answer(0, elsewhere(test.addresses[1]));
     test.answer(1, elsewhere(test.addresses[0]));
-    await assert.rejects(crank(test.clock, test.ask(3_000)), unavailable);
+    await assert.rejects(during(test.clock, test.ask(3_000)), unavailable);
     // 50, 100, 200, 400, 800 and 1000 ms, and a hop between each two.
     assert(test.asked.length <= 24, `${test.asked.length} requests`);
   },
@@ -110,7 +108,7 @@ Deno.test("nobody leads: that is said when the time is over", sanitized, async (
   await using test = await setUp(2);
   test.answer(0, elsewhere());
   test.answer(1, elsewhere());
-  await assert.rejects(crank(test.clock, test.ask(2_000)), (error) => {
+  await assert.rejects(during(test.clock, test.ask(2_000)), (error) => {
     assert(unavailable(error));
     return true;
   });
@@ -123,7 +121,7 @@ Deno.test("a manager that swallows requests does not take all the time", sanitiz
   test.answer(0, () => promise);
   const answer = test.ask();
   await eventually(() => test.asked.length === 1);
-  assert.equal((await crank(test.clock, answer)).text(), "1");
+  assert.equal((await during(test.clock, answer)).text(), "1");
   resolve(new Response());
 });
 

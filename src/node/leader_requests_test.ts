@@ -1,6 +1,6 @@
 // needs: root
 import assert from "node:assert/strict";
-import { eventually, HandClock } from "../cluster/testing_plane.ts";
+import { crank, eventually, HandClock } from "../cluster/testing_clock.ts";
 import { HostError } from "./mod.ts";
 import { type Meddle, TestManager } from "./testing_cluster.ts";
 
@@ -97,10 +97,7 @@ Deno.test("where no leader answers, that is what the client hears", sanitized, a
   const answer = own.agent.forward(post("/v1/networks", NETWORK));
   let refusal: unknown = null;
   answer.catch((error) => refusal = error);
-  while (refusal === null) {
-    clock.pass(100);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+  await crank(clock, () => refusal !== null);
   assert(refusal instanceof HostError);
   assert.equal(refusal.code, "unavailable");
   assert.match(refusal.message, /Try again$/);

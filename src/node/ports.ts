@@ -1,5 +1,5 @@
 import type { Bytes, Cancel, Id } from "../base/mod.ts";
-import type { Projection } from "../state/mod.ts";
+import type { CertifyReply, CertifyRequest, Projection } from "../state/mod.ts";
 
 /** Small files of the node, by their names relative to the state directory. */
 export interface NodeFiles {
@@ -73,6 +73,15 @@ export interface OverlayStatus {
   readonly gone: ReadonlySet<Id>;
   /** Why the kernel does not have what it should, by endpoint or network, in its own words. */
   readonly problems: ReadonlyMap<Id, string>;
+}
+
+/**
+ * A manager in this very process. Once its certificate has run out nobody takes a connection with it,
+ * also not itself: the only manager of a cluster must be able to certify itself without one.
+ */
+export interface OwnLeader {
+  /** Rejects when another manager leads. */
+  certify(request: CertifyRequest): Promise<CertifyReply>;
 }
 
 /** The data plane of this host. */

@@ -10,9 +10,11 @@ import {
   type Random,
 } from "../base/mod.ts";
 import { certificateToPem, createKeyAndCsr, renewalTime, verifyPeer } from "../ca/mod.ts";
+import type { CertifyRequest } from "../state/mod.ts";
 import type { TlsIdentity, Trust } from "../tls/mod.ts";
 import type { IdentityStore, PendingKey } from "./identity.ts";
 import type { LeaderLink } from "./leader_link.ts";
+import type { OwnLeader } from "./ports.ts";
 import { NodeError } from "./node_error.ts";
 import type { Membership } from "./projection_stream.ts";
 
@@ -30,6 +32,8 @@ const SHORTEST_INTERVAL_MS = 5_000;
 /** What {@linkcode Renewal} needs, and whom it tells. */
 export interface RenewalOptions {
   readonly link: LeaderLink;
+  /** What leads in this very process, if anything may. */
+  readonly ownLeader: OwnLeader | null;
   readonly store: IdentityStore;
   readonly clock: Clock;
   readonly random: Random;
@@ -130,25 +134,39 @@ export class Renewal {
   }
 
   async #replaceCertificate(): Promise<Membership> {
-    const { link, store, onRenewed } = this.#options;
+    const { store, onRenewed } = this.#options;
     const { privateKey, csr } = await this.#pendingKey();
-    const answer = await link.request({
-      method: "POST",
-      path: "/v1/self/certificate",
-      headers: { "content-type": "application/json" },
-      body: encodeUtf8(JSON.stringify({ v: 1, csr })),
-      freshConnection: true,
-      deadlineMs: REQUEST_DEADLINE_MS,
-    });
-    const body = answer.json();
-    if (saysRemoved(answer.status, body)) return "removed";
-    const { certificate, roots } = parseReply(answer.status, body);
+    const { status, body } = await this.#ask({ v: 1, csr });
+    if (saysRemoved(status, body)) return "removed";
+    const { certificate, roots } = parseReply(status, body);
     const trust = this.#verify(certificate, roots);
     store.writeTls(privateKey, certificate, roots);
     this.#plan();
     const identity = { privateKeyPem: privateKey, certificatePem: certificateToPem(certificate) };
     if (!this.#closed) onRenewed(identity, trust);
     return "member";
+  }
+
+  async #ask(
+    request: CertifyRequest,
+  ): Promise<{ readonly status: number; readonly body: unknown }> {
+    const { link, ownLeader, logger } = this.#options;
+    try {
+      if (ownLeader !== null) return { status: 200, body: await ownLeader.certify(request) };
+    } catch (error) {
+      logger.debug("This manager does not certify itself; asking the leader", {
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+    const answer = await link.request({
+      method: "POST",
+      path: "/v1/self/certificate",
+      headers: { "content-type": "application/json" },
+      body: encodeUtf8(JSON.stringify(request)),
+      freshConnection: true,
+      deadlineMs: REQUEST_DEADLINE_MS,
+    });
+    return { status: answer.status, body: answer.json() };
   }
 
   async #pendingKey(): Promise<PendingKey> {

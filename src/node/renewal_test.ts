@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import type { Clock } from "../base/mod.ts";
-import { eventually, HandClock, realClock, WallClock } from "../cluster/testing_plane.ts";
+import { crank, eventually, HandClock, realClock, WallClock } from "../cluster/testing_clock.ts";
 import { type Meddle, type TestHost, TestManager } from "./testing_cluster.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
@@ -11,16 +11,13 @@ const PATH = "/v1/self/certificate";
 
 const straight: Meddle = (_request, _principal, next) => next();
 
-/** Does the requests for a certificate, and loses the answers; counts them and their kinds. */
-function losing(): { readonly meddle: Meddle; readonly csrs: string[]; readonly kinds: string[] } {
+/** Does the requests for a certificate, and loses the answers. */
+function losing(): { readonly meddle: Meddle; readonly csrs: string[] } {
   const csrs: string[] = [];
-  const kinds: string[] = [];
   return {
     csrs,
-    kinds,
-    meddle: async (request, principal, next) => {
+    meddle: async (request, _principal, next) => {
       if (new URL(request.url).pathname !== PATH) return await next();
-      kinds.push(principal.kind);
       csrs.push((await request.clone().json()).csr);
       const { status } = await next();
       return new Response(
@@ -33,14 +30,6 @@ function losing(): { readonly meddle: Meddle; readonly csrs: string[]; readonly 
 
 function serial(host: TestHost): string {
   return new X509Certificate(host.identity.readTls().certificate).serialNumber;
-}
-
-/** Turns a host's clock until the condition holds: what it waits for in between is real. */
-async function crank(clock: HandClock, condition: () => boolean, stepMs = 100): Promise<void> {
-  while (!condition()) {
-    clock.pass(stepMs);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
 }
 
 Deno.test("a certificate is renewed between 50 and 80 % of its life", sanitized, async () => {
@@ -130,10 +119,12 @@ Deno.test(
     await crank(clock, () => csrs.length >= 3);
     await host.stop();
     assert.equal(serial(host), before);
-    manager.meddle = straight;
     host.start();
-    await crank(clock, () => serial(host) !== before);
+    const asked = csrs.length;
+    await crank(clock, () => csrs.length > asked);
     assert.equal(new Set(csrs).size, 1);
+    manager.meddle = straight;
+    await crank(clock, () => serial(host) !== before);
     // The key in use was never pushed out by keys that nobody uses.
     const node = manager.plane.state.nodes.get(host.record.nodeId);
     assert.equal(node?.certificates.length, 2);
@@ -160,9 +151,15 @@ Deno.test(
     const clock = new WallClock();
     await using manager = await TestManager.start({ clock });
     const kinds = new Set<string>();
-    manager.meddle = (request, principal, next) => {
-      kinds.add(`${principal.kind} ${new URL(request.url).pathname}`);
-      return next();
+    let refused = 0;
+    manager.meddle = async (request, principal, next) => {
+      const { pathname } = new URL(request.url);
+      kinds.add(`${principal.kind} ${pathname}`);
+      // No certificate at first: that no stream is granted meanwhile proves nothing.
+      if (pathname === PATH && refused < 5) return new Response(null, { status: 503 });
+      const answer = await next();
+      if (pathname.endsWith("/projection") && answer.status === 403) refused++;
+      return answer;
     };
     const host = await expired(manager, clock);
     const before = serial(host);
@@ -221,3 +218,25 @@ Deno.test("a pending key that cannot be read is no pending key", sanitized, asyn
   clock.jump(72 * DAY_MS);
   await crank(clock, () => serial(host) !== before);
 });
+
+Deno.test(
+  "the only manager heals by itself when its certificate has run out",
+  sanitized,
+  async () => {
+    const clock = new WallClock();
+    clock.jump(-240_000);
+    await using manager = await TestManager.start({
+      clock,
+      settings: { certificateValidityMs: 30_000 },
+    });
+    clock.jump(240_000);
+    // Nobody can talk to it, itself included.
+    const own = manager.own();
+    const before = serial(own);
+    await eventually(() => own.agent.status().connected);
+    await own.agent.ready;
+    assert.notEqual(serial(own), before);
+    const worker = await manager.join("one");
+    await worker.agent.ready;
+  },
+);

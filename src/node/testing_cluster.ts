@@ -5,13 +5,8 @@ import { principalOf, standingOf } from "../agent/standing.ts";
 import { type Clock, type Id, type Principal } from "../base/mod.ts";
 import { certificateToPem } from "../ca/mod.ts";
 import { decodeBase64url } from "../base/mod.ts";
-import {
-  factsOf,
-  keepingLogger,
-  type LogLine,
-  realClock,
-  TestPlane,
-} from "../cluster/testing_plane.ts";
+import { realClock } from "../cluster/testing_clock.ts";
+import { factsOf, keepingLogger, type LogLine, TestPlane } from "../cluster/testing_plane.ts";
 import { MachineWorkloads, StateFiles } from "../machine/mod.ts";
 import type { NodeFacts, Settings } from "../state/mod.ts";
 import { systemRandom, Watcher } from "../sys/mod.ts";
@@ -22,6 +17,7 @@ import {
   IdentityStore,
   joinCluster,
   type NodeRecord,
+  type OwnLeader,
 } from "./mod.ts";
 import { SimulatedOverlay } from "./testing_overlay.ts";
 
@@ -192,6 +188,12 @@ export class TestManager implements AsyncDisposable {
     store.writeRecord(record);
     return this.#takeIn(
       new TestHost(directory, record, facts, {
+        ownLeader: {
+          certify: (request) => {
+            const principal = { kind: "node", id: nodeId, role: "manager" } as const;
+            return this.plane.certify(principal, request);
+          },
+        },
         onIdentity: (identity, trust) => this.setIdentity(identity, trust),
         ...options,
       }),
@@ -214,6 +216,7 @@ export interface HostOptions {
   readonly clock?: Clock;
   /** Of the joining alone. */
   readonly joinClock?: Clock;
+  readonly ownLeader?: OwnLeader | null;
   readonly onIdentity?: (identity: TlsIdentity, trust: Trust) => void;
 }
 
@@ -270,7 +273,7 @@ export class TestHost {
   }
 
   #start(): [MachineWorkloads, SimulatedOverlay, HostAgent] {
-    const { clock = realClock, onIdentity = () => {} } = this.#options;
+    const { clock = realClock, ownLeader = null, onIdentity = () => {} } = this.#options;
     const workloads = new MachineWorkloads(this.#watcher);
     const overlay = new SimulatedOverlay((target) => {
       const namespace = workloads.open(target);
@@ -282,6 +285,7 @@ export class TestHost {
       attachmentsPath: `${this.directory}/attachments.db`,
       workloads,
       overlay,
+      ownLeader,
       clock,
       random: systemRandom,
       logger: keepingLogger(this.lines),

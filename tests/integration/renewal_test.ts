@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import type { Clock } from "../../src/base/mod.ts";
-import { eventually, realClock } from "../../src/cluster/testing_plane.ts";
+import { eventually, realClock } from "../../src/cluster/testing_clock.ts";
 import { type TestHost, TestManager } from "../../src/node/testing_cluster.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
