@@ -2,9 +2,12 @@ import { createSocket } from "node:dgram";
 import type { Clock } from "../base/mod.ts";
 import { equalBytes, type IpAddress } from "../base/mod.ts";
 
-/** Packets get lost; three do not, on a network that a cluster can live on. */
-const SEND_AFTER_MS = [0, 150, 400];
-const GIVE_UP_AFTER_MS = 1_000;
+/**
+ * Packets get lost; five do not, on a network that a cluster can live on. The last ones are for a host
+ * that is busy: it must not be called unreachable.
+ */
+const SEND_AFTER_MS = [0, 150, 400, 1_000, 2_000];
+const GIVE_UP_AFTER_MS = 3_000;
 
 /**
  * Whether a host that says it has this address really answers there: it is sent 16 random bytes
