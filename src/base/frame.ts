@@ -1,8 +1,9 @@
 import { type Bytes, concatBytes, decodeUtf8, encodeUtf8 } from "./bytes.ts";
 import type { JsonObject } from "./json.ts";
 
+const LENGTH_BYTES = 4;
 /** A frame's length field, version and kind, and its header's length. */
-const PREFIX_BYTES = 4 + 1 + 1 + 4;
+const PREFIX_BYTES = LENGTH_BYTES + 1 + 1 + 4;
 /** The largest frame, its length field included. */
 export const MAX_FRAME_BYTES = 1024 * 1024;
 const VERSION = 1;
@@ -66,6 +67,8 @@ export function encodeFrame(frame: Frame): Bytes {
 export class FrameDecoder {
   #pieces: Uint8Array[] = [];
   #length = 0;
+  /** How many bytes it takes to go on: the length field, then the whole frame. */
+  #wanted = LENGTH_BYTES;
 
   /** How many bytes wait for the rest of their frame. */
   get pendingBytes(): number {
@@ -81,19 +84,23 @@ export class FrameDecoder {
     this.#pieces.push(bytes);
     this.#length += bytes.length;
     const frames: Frame[] = [];
-    while (this.#length >= 4) {
+    // Pieces are put together when there are enough of them: a large frame comes in dozens, and
+    // copying all of it for each would leave megabytes of garbage.
+    while (this.#length >= this.#wanted) {
       const buffer = this.#joined();
       const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
-      const total = 4 + view.getUint32(0);
+      const total = LENGTH_BYTES + view.getUint32(0);
       if (total < PREFIX_BYTES || total > MAX_FRAME_BYTES) {
         throw new FrameError(
           `A frame of ${total} bytes is not in ${PREFIX_BYTES}..${MAX_FRAME_BYTES}`,
         );
       }
+      this.#wanted = total;
       if (buffer.length < total) break;
       frames.push(decodeFrame(buffer.subarray(0, total)));
       this.#pieces = [buffer.subarray(total)];
       this.#length = buffer.length - total;
+      this.#wanted = LENGTH_BYTES;
     }
     return frames;
   }

@@ -31,6 +31,36 @@ Deno.test("frames come out whole, however the bytes are cut", () => {
   );
 });
 
+Deno.test("a large frame in many pieces is put together once", () => {
+  const body = new Uint8Array(MAX_FRAME_BYTES / 2).fill(7);
+  const stream = encodeFrame({ kind: 1, header: {}, body });
+  const decoder = new FrameDecoder();
+  const concatenations = countCopies(() => {
+    for (let at = 0; at < stream.length; at += 64) {
+      const frames = decoder.push(stream.subarray(at, at + 64));
+      assert.equal(frames.length, at + 64 < stream.length ? 0 : 1);
+    }
+  });
+  // Some for the length field, the frame and its body; not one for each of the 8,192 pieces.
+  assert.ok(concatenations < 3 * stream.length, `${concatenations} bytes were copied`);
+});
+
+/** Bytes that `Uint8Array.prototype.set` copies meanwhile. */
+function countCopies(action: () => void): number {
+  const { set } = Uint8Array.prototype;
+  let bytes = 0;
+  Uint8Array.prototype.set = function (source, offset) {
+    bytes += source.length;
+    set.call(this, source, offset);
+  };
+  try {
+    action();
+  } finally {
+    Uint8Array.prototype.set = set;
+  }
+  return bytes;
+}
+
 function plain(frame: { kind: number; header: unknown; body: Uint8Array }): unknown {
   return [frame.kind, frame.header, [...frame.body]];
 }

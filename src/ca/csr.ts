@@ -1,11 +1,10 @@
-import { type Bytes, encodeBase64url, encodeHex, sha256 } from "../base/mod.ts";
-import { checkDer, DerError, DerReader, TAG } from "./der.ts";
+import { generateKeyPairSync, sign } from "node:crypto";
+import { type Bytes, decodeHex, encodeBase64url, encodeHex, sha256 } from "../base/mod.ts";
+import { checkDer, DerError, DerReader, encodeElement, TAG } from "./der.ts";
 import { CsrRejectedError } from "./errors.ts";
-import { loadX509 } from "./library.ts";
 import { privateKeyToPem } from "./pem.ts";
 import { ECDSA_SHA256, isP256 } from "./profile.ts";
 import { isSignedBy, type Signed } from "./signature.ts";
-import { exportPrivateKey, generateKeys, P256_SHA256 } from "./signing.ts";
 
 /** Ours have about 220 bytes. */
 const MAX_CSR_BYTES = 4096;
@@ -26,17 +25,32 @@ export interface CheckedCsr {
   readonly spkiHash: string;
 }
 
-/** Draws a P-256 key and asks for a certificate for it, without names: the authority gives those. */
-export async function createKeyAndCsr(): Promise<KeyAndCsr> {
-  const x509 = await loadX509();
-  const keys = await generateKeys();
-  const request = await x509.Pkcs10CertificateRequestGenerator.create({
-    keys,
-    signingAlgorithm: P256_SHA256,
-  });
+/**
+ * Draws a P-256 key and asks for a certificate for it, without names: the authority gives those.
+ *
+ * Written here and not by the library that writes certificates: every host makes one when it joins
+ * and at each renewal, and would load that library for it, 85 ms and 10 MB, for nothing else.
+ */
+export function createKeyAndCsr(): KeyAndCsr {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const spki = publicKey.export({ format: "der", type: "spki" });
+  // CertificationRequestInfo (RFC 2986 section 4.1): version 0, no subject, the key, no attributes.
+  const info = encodeElement(
+    TAG.sequence,
+    encodeElement(TAG.integer, new Uint8Array(1)),
+    encodeElement(TAG.sequence),
+    spki,
+    encodeElement(TAG.context0),
+  );
+  // A BIT STRING begins with the number of bits that its last byte does not use.
+  const signature = encodeElement(
+    TAG.bitString,
+    new Uint8Array(1),
+    sign("sha256", info, privateKey),
+  );
   return {
-    privateKey: privateKeyToPem(await exportPrivateKey(keys.privateKey)),
-    csr: new Uint8Array(request.rawData),
+    privateKey: privateKeyToPem(privateKey.export({ format: "der", type: "pkcs8" })),
+    csr: encodeElement(TAG.sequence, info, decodeHex(ECDSA_SHA256), signature),
   };
 }
 

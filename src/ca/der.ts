@@ -1,4 +1,4 @@
-import { encodeHex } from "../base/mod.ts";
+import { concatBytes, encodeHex } from "../base/mod.ts";
 
 /** Bytes that are not DER, or not of the shape that was asked for. */
 export class DerError extends Error {
@@ -142,20 +142,18 @@ function checkInteger(content: Uint8Array): void {
   }
 }
 
-/** One DER element of at most 127 bytes of content, which is enough for the names written here. */
-export function encodeShort(
+/** One DER element, its content put together of parts; at most 65,535 bytes of it. */
+export function encodeElement(
   tag: number,
   ...content: readonly Uint8Array[]
 ): Uint8Array<ArrayBuffer> {
   const length = content.reduce((sum, part) => sum + part.length, 0);
-  if (length > 127) throw new RangeError(`Cannot encode DER: ${length} bytes are more than 127`);
-  const element = new Uint8Array(2 + length);
-  element[0] = tag;
-  element[1] = length;
-  let offset = 2;
-  for (const part of content) {
-    element.set(part, offset);
-    offset += part.length;
-  }
-  return element;
+  if (length > 0xffff) throw new RangeError(`Cannot encode DER: ${length} bytes are over 65535`);
+  // X.690 section 10.1: as few bytes of length as will do.
+  const header = length < 0x80
+    ? [tag, length]
+    : length < 0x100
+    ? [tag, 0x81, length]
+    : [tag, 0x82, length >> 8, length & 0xff];
+  return concatBytes(Uint8Array.from(header), ...content);
 }

@@ -27,7 +27,7 @@ import {
 import { openssl, opensslOk, withFiles } from "./testing/openssl.ts";
 
 const root = await makeRoot();
-const { csr } = await createKeyAndCsr();
+const { csr } = createKeyAndCsr();
 const { publicKey, spkiHash } = checkCsr(csr);
 const trust = { clusterId: CLUSTER, roots: [root.certificate] };
 const AT = ["-attime", `${NOW_MS / 1000}`];

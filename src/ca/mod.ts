@@ -22,7 +22,7 @@
  * const nowMs = clock.nowMs();
  * const clusterId = newId(random);
  * const root = await createRoot({ clusterId, serial: random.bytes(16), nowMs });
- * const joiner = await createKeyAndCsr();
+ * const joiner = createKeyAndCsr();
  * const certificate = await issue({
  *   root: root.certificate,
  *   rootKey: root.privateKey,

@@ -1,5 +1,5 @@
 import { type Bytes, decodeHex, encodeHex, encodeUtf8, type Id, type Role } from "../base/mod.ts";
-import { encodeShort, TAG } from "./der.ts";
+import { encodeElement, TAG } from "./der.ts";
 import { clusterDomain } from "./identity.ts";
 
 /** Object identifiers of the extensions used here (RFC 5280 section 4.2.1), content in hexadecimal. */
@@ -65,7 +65,7 @@ export function rootCommonName(serial: string): string {
  * attribute per set.
  */
 export function rootName(clusterId: Id, serial: string): Bytes {
-  return encodeShort(
+  return encodeElement(
     TAG.sequence,
     attribute("55040a", clusterId),
     attribute("550403", rootCommonName(serial)),
@@ -73,10 +73,10 @@ export function rootName(clusterId: Id, serial: string): Bytes {
 }
 
 function attribute(oid: string, text: string): Bytes {
-  const type = encodeShort(TAG.oid, decodeHex(oid));
+  const type = encodeElement(TAG.oid, decodeHex(oid));
   // A PrintableString would say the same; one spelling is needed, and the library's is UTF-8.
-  const value = encodeShort(TAG.utf8String, encodeUtf8(text));
-  return encodeShort(TAG.set, encodeShort(TAG.sequence, type, value));
+  const value = encodeElement(TAG.utf8String, encodeUtf8(text));
+  return encodeElement(TAG.set, encodeElement(TAG.sequence, type, value));
 }
 
 /**
@@ -85,9 +85,9 @@ function attribute(oid: string, text: string): Bytes {
  * the runtime's TLS then refuses every leaf.
  */
 export function nameConstraints(clusterId: Id): Bytes {
-  const domain = encodeShort(TAG.dnsName, encodeUtf8(clusterDomain(clusterId)));
-  const permitted = encodeShort(TAG.context0, encodeShort(TAG.sequence, domain));
-  return encodeShort(TAG.sequence, permitted);
+  const domain = encodeElement(TAG.dnsName, encodeUtf8(clusterDomain(clusterId)));
+  const permitted = encodeElement(TAG.context0, encodeElement(TAG.sequence, domain));
+  return encodeElement(TAG.sequence, permitted);
 }
 
 /**

@@ -15,7 +15,7 @@ import { root, signedByRoot, trust } from "./testing/fixture.ts";
 import { NOW_MS, tlv } from "./testing/forge.ts";
 
 const leaf = signedByRoot({});
-const { csr } = await createKeyAndCsr();
+const { csr } = createKeyAndCsr();
 
 /** `original` with some bytes replaced, removed or put in: most still look like DER. */
 function mutationsOf(original: Uint8Array): fc.Arbitrary<Uint8Array> {

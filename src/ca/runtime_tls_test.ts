@@ -25,7 +25,7 @@ const root = await createRoot({ clusterId: CLUSTER, serial: someBytes(16, 3), no
 const trust = { clusterId: CLUSTER, roots: [root.certificate] };
 
 async function identityFor(role: Role, id: string) {
-  const { privateKey, csr } = await createKeyAndCsr();
+  const { privateKey, csr } = createKeyAndCsr();
   const certificate = await issue({
     root: root.certificate,
     rootKey: root.privateKey,
