@@ -9,6 +9,7 @@
 // or that are reported without a call
 export const ESRCH = 3;
 export const EAGAIN = 11;
+export const EEXIST = 17;
 export const EINVAL = 22;
 export const EMSGSIZE = 90;
 export const ENOBUFS = 105;
@@ -41,7 +42,9 @@ export const MNT_DETACH = 2;
 // sys/socket.h, asm-generic/socket.h
 export const AF_UNIX = 1;
 export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
 export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;

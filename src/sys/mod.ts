@@ -34,6 +34,7 @@ export {
   writeFileDurably,
 } from "./file.ts";
 export { createLogger, type LoggerOptions, type LogLevel } from "./logger.ts";
+export { returnFreeMemory } from "./memory.ts";
 export {
   createNamedNamespace,
   deleteNamedNamespace,
@@ -51,6 +52,7 @@ export {
   sameNamespace,
   writeSysctl,
 } from "./namespace.ts";
+export { notifyServiceManager } from "./notify.ts";
 export {
   type NetlinkFamily,
   NetlinkSocket,
@@ -58,6 +60,7 @@ export {
   openNetlinkSocket,
 } from "./netlink_socket.ts";
 export type { NotificationListener, SubscriptionOptions } from "./notification_socket.ts";
+export { PacketSocket } from "./packet_socket.ts";
 export {
   bootId,
   hostname,

@@ -1,15 +1,15 @@
 import { closeDescriptor, openDescriptor } from "./descriptor.ts";
 import {
+  EEXIST,
   LOCK_EX,
   MNT_DETACH,
   MS_BIND,
   MS_REC,
   MS_SHARED,
   O_CREAT,
-  O_EXCL,
   O_RDONLY,
 } from "./constants.ts";
-import { check, checkUninterrupted, isErrno } from "./errors.ts";
+import { check, checkUninterrupted, isErrno, SyscallError } from "./errors.ts";
 import { cString, libc } from "./libc.ts";
 import {
   inNewNamespace,
@@ -36,21 +36,46 @@ export function namedNamespacePath(name: string): string {
 /**
  * Makes a network namespace that lives by its name, as `ip netns add` does, and opens it.
  *
- * @throws {SyscallError} `EEXIST` when the name is taken, be it by a leftover file
+ * The name is given last, by one mount: a process that is killed at any moment leaves no namespace,
+ * or one that is prepared. It may leave an empty file, which the next call of this name takes over.
+ *
+ * @param prepare is given the namespace while nobody else can see it; when it throws there is none
+ * @throws {SyscallError} `EEXIST` when the name stands for a namespace, or for a file with something
+ *   in it
  */
-export function createNamedNamespace(name: string): NetworkNamespace {
+export function createNamedNamespace(
+  name: string,
+  prepare: (namespace: NetworkNamespace) => void = () => {},
+): NetworkNamespace {
   const path = namedNamespacePath(name);
   shareDirectory();
-  closeDescriptor(openDescriptor(path, O_RDONLY | O_CREAT | O_EXCL));
+  refuseIfTaken(path);
+  const namespace = inNewNamespace(openCurrentNamespace);
   try {
-    return inNewNamespace(() => {
-      mount("/proc/thread-self/ns/net", path, MS_BIND);
-      return openCurrentNamespace();
-    });
+    prepare(namespace);
+    refuseIfTaken(path);
+    closeDescriptor(openDescriptor(path, O_RDONLY | O_CREAT));
+    mount(`/proc/thread-self/fd/${namespace.fd}`, path, MS_BIND);
+    return namespace;
   } catch (error) {
-    deleteNamedNamespace(name);
+    namespace.close();
     throw error;
   }
+}
+
+/** An empty file without a mount is what a process left that was killed just before, or `umount`. */
+function refuseIfTaken(path: string): void {
+  let found: Deno.FileInfo;
+  try {
+    found = Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  // A namespace is also a file of size 0, but on nsfs, so on another device than its directory.
+  const isLeftover = found.isFile && found.size === 0 &&
+    found.dev === Deno.lstatSync(DIRECTORY).dev;
+  if (!isLeftover) throw new SyscallError("open", EEXIST, path);
 }
 
 /**

@@ -6,7 +6,8 @@ import {
   listNamedNamespaces,
   namedNamespacePath,
 } from "./named_namespace.ts";
-import { openCurrentNamespace, openNamespace, sameNamespace } from "./namespace.ts";
+import { openCurrentNamespace, openNamespace, readSysctl, sameNamespace } from "./namespace.ts";
+import { runScript, spawnScript } from "./test_script.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
 const NAME = `sys-test-${Deno.pid}`;
@@ -75,5 +76,79 @@ Deno.test("deleting what is gone, or what is only a leftover file, is no error",
 Deno.test("a name is a file name", () => {
   for (const name of ["", ".", "..", "a/b", "a\0b"]) {
     assert.throws(() => createNamedNamespace(name), TypeError);
+  }
+});
+
+Deno.test("a leftover file is taken over; a file with something in it is not", sanitized, () => {
+  const path = namedNamespacePath(NAME);
+  try {
+    createNamedNamespace(NAME).close();
+    deleteNamedNamespace(NAME);
+    Deno.writeTextFileSync(path, "");
+    createNamedNamespace(NAME).close();
+    assert(listNamedNamespaces().includes(NAME));
+    deleteNamedNamespace(NAME);
+    Deno.writeTextFileSync(path, "mine");
+    assert.throws(
+      () => createNamedNamespace(NAME),
+      (error) => error instanceof SyscallError && error.errnoName === "EEXIST",
+    );
+    assert.equal(Deno.readTextFileSync(path), "mine");
+  } finally {
+    deleteNamedNamespace(NAME);
+  }
+});
+
+Deno.test("what cannot be prepared gets no name", sanitized, () => {
+  const refuse = () => {
+    throw new Error("not today");
+  };
+  assert.throws(() => createNamedNamespace(NAME, refuse), /not today/);
+  assert.throws(() => Deno.lstatSync(namedNamespacePath(NAME)), Deno.errors.NotFound);
+});
+
+/** Makes the namespace, with a mark in it, and does `inside` when it is marked. */
+const marking = (inside: string) => `
+  sys.createNamedNamespace(${JSON.stringify(NAME)}, (namespace) => {
+    sys.writeSysctl(namespace, "net/ipv4/ip_default_ttl", "77");
+    ${inside}
+  }).close();
+`;
+/** Each is killed by the kernel, on its way into that system call. */
+const KILLED_AT = ["unshare:1", "setns:1", "setns:2", "setns:3", "mount:1", "mount:2"];
+
+for (const point of [...KILLED_AT, "prepared"]) {
+  Deno.test(`killed at ${point}: no namespace, or a marked one, and the name can be had`, async () => {
+    const [call, when] = point.split(":");
+    // The directory is a shared mount already, so that mount:1 is its check and mount:2 the name.
+    createNamedNamespace(`${NAME}-before`).close();
+    deleteNamedNamespace(`${NAME}-before`);
+    try {
+      if (when === undefined) {
+        const { signal } = await runScript(marking('Deno.kill(Deno.pid, "SIGKILL");'));
+        assert.equal(signal, "SIGKILL");
+      } else {
+        const inject = `inject=${call}:signal=SIGKILL:when=${when}`;
+        const strace = ["-f", "-q", "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject];
+        const child = spawnScript(marking(""), {}, ["strace", ...strace]);
+        const { signal } = await child.output();
+        assert.equal(signal, "SIGKILL", "it came to that call");
+      }
+      assert(!listNamedNamespaces().includes(NAME));
+      createNamedNamespace(NAME).close();
+      assert(listNamedNamespaces().includes(NAME));
+    } finally {
+      deleteNamedNamespace(NAME);
+    }
+  });
+}
+
+Deno.test("what has a name is prepared", async () => {
+  try {
+    assert.equal((await runScript(marking(""))).code, 0);
+    using named = openNamespace(namedNamespacePath(NAME));
+    assert.equal(readSysctl(named, "net/ipv4/ip_default_ttl"), "77");
+  } finally {
+    deleteNamedNamespace(NAME);
   }
 });

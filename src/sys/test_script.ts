@@ -11,16 +11,23 @@ export interface ScriptResult {
 /**
  * For tests of what ends or replaces a process: starts another one that runs `code`, with this
  * folder as `sys` and the C library as `libc`.
+ *
+ * @param under a program, and its arguments, that is to run it: a tracer
  */
-export function spawnScript(code: string, options: Deno.CommandOptions = {}): Deno.ChildProcess {
+export function spawnScript(
+  code: string,
+  options: Deno.CommandOptions = {},
+  under: readonly string[] = [],
+): Deno.ChildProcess {
   const imports = `
     import * as sys from ${JSON.stringify(import.meta.resolve("./mod.ts"))};
     import { libc } from ${JSON.stringify(import.meta.resolve("./libc.ts"))};
   `;
-  return new Deno.Command(Deno.execPath(), {
+  const [program = "", ...args] = [...under, Deno.execPath(), "eval", "--quiet", imports + code];
+  return new Deno.Command(program, {
     // The configuration that names the imports is found from here.
     cwd: new URL(".", import.meta.url),
-    args: ["eval", "--quiet", imports + code],
+    args,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
