@@ -44,11 +44,14 @@ export { OverrunError, type Transport } from "./transport.ts";
 export {
   RTNLGRP_IPV4_IFADDR,
   RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV4_RULE,
   RTNLGRP_IPV6_IFADDR,
   RTNLGRP_IPV6_ROUTE,
+  RTNLGRP_IPV6_RULE,
   RTNLGRP_LINK,
   RTNLGRP_NEIGH,
   RTNLGRP_NSID,
+  RTNLGRP_TC,
 } from "./rtnl/constants.ts";
 export {
   addAddress,

@@ -24,14 +24,20 @@ export const RTM_GETNSID = 90;
 export const RTNLGRP_LINK = 1;
 /** Group of notifications: neighbours, and forwarding entries of bridges and VXLAN devices. */
 export const RTNLGRP_NEIGH = 3;
+/** Group of notifications: qdiscs, filters and actions of traffic control. */
+export const RTNLGRP_TC = 4;
 /** Group of notifications: IPv4 addresses. */
 export const RTNLGRP_IPV4_IFADDR = 5;
 /** Group of notifications: IPv4 routes. */
 export const RTNLGRP_IPV4_ROUTE = 7;
+/** Group of notifications: rules that choose routing tables for IPv4. */
+export const RTNLGRP_IPV4_RULE = 8;
 /** Group of notifications: IPv6 addresses. */
 export const RTNLGRP_IPV6_IFADDR = 9;
 /** Group of notifications: IPv6 routes. */
 export const RTNLGRP_IPV6_ROUTE = 11;
+/** Group of notifications: rules that choose routing tables for IPv6. */
+export const RTNLGRP_IPV6_RULE = 19;
 /** Group of notifications: ids of network namespaces given and gone. */
 export const RTNLGRP_NSID = 28;
 
@@ -115,6 +121,7 @@ export const RTA_VIA = 18;
 export const RTAX_MTU = 2;
 
 export const RTM_F_LOOKUP_TABLE = 0x1000;
+export const RTM_F_FIB_MATCH = 0x2000;
 
 export const RT_TABLE_UNSPEC = 0;
 export const RT_TABLE_MAIN = 254;

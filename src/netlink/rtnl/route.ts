@@ -48,6 +48,11 @@ export interface RouteLookup {
   readonly index?: number;
   /** The packet's mark, that rules may look at. */
   readonly mark?: number;
+  /**
+   * `entry`: the route as it stands in its table, with all next hops of one that spreads traffic. By
+   * default what this very packet would get: one next hop, and the path MTU that was learned.
+   */
+  readonly answer?: "packet" | "entry";
 }
 
 /** What a dump of routes leaves out. */
@@ -163,7 +168,7 @@ function describeRoute(route: OldRoute): string {
  * @throws {RangeError}
  */
 export function getRoute(lookup: RouteLookup): Query<Route> {
-  const { destination, source, index, mark } = lookup;
+  const { destination, source, index, mark, answer = "packet" } = lookup;
   if (source !== undefined && source.family !== destination.family) {
     throw new RangeError(`Cannot encode route lookup: ${source} is not of ${destination}'s family`);
   }
@@ -173,7 +178,8 @@ export function getRoute(lookup: RouteLookup): Query<Route> {
     destinationLength: bits,
     sourceLength: source === undefined ? 0 : bits,
     // Says the true table of an IPv4 route; IPv6 always does, and refuses flags.
-    flags: destination.family === 4 ? c.RTM_F_LOOKUP_TABLE : 0,
+    flags: (destination.family === 4 ? c.RTM_F_LOOKUP_TABLE : 0) |
+      (answer === "entry" ? c.RTM_F_FIB_MATCH : 0),
   }));
   writer.ip(c.RTA_DST, destination);
   if (source !== undefined) writer.ip(c.RTA_SRC, source);

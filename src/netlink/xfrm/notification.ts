@@ -53,10 +53,16 @@ export type XfrmNotification =
  *
  * A listener of `XFRMNLGRP_ACQUIRE` changes what the kernel does: it makes larval SAs then.
  *
+ * @param ownPortId what was asked for on this socket is left out: who asked for it has its ack
  * @throws {DecodeError}
  */
-export function decodeXfrmNotifications(datagram: Uint8Array): XfrmNotification[] {
-  return decodeMessages(datagram).flatMap((message) => decodeNotification(message) ?? []);
+export function decodeXfrmNotifications(
+  datagram: Uint8Array,
+  ownPortId?: number,
+): XfrmNotification[] {
+  return decodeMessages(datagram).flatMap((message) =>
+    message.portId === ownPortId ? [] : decodeNotification(message) ?? []
+  );
 }
 
 function decodeNotification({ type, payload }: Message): XfrmNotification | null {
