@@ -18,7 +18,7 @@
  * long streams needs a window of its own; this folder only ends what exceeds its byte limits.
  *
  * ```ts
- * const listener = await Listener.start({
+ * const listener = await startListener({
  *   port: 7443,
  *   identity: { privateKeyPem, certificatePem },
  *   trust: { clusterId, roots: [rootDer] },
@@ -39,7 +39,8 @@ export type { PeerIdentity, Trust } from "../ca/mod.ts";
 export type { TlsIdentity } from "./identity.ts";
 export type { PeerInfo, Standing } from "./peer.ts";
 export type { ListenerLimits } from "./limits.ts";
-export { Listener, type ListenerOptions } from "./listener.ts";
+export type { Listener, ListenerOptions } from "./listener.ts";
+export { startListener } from "./start_listener.ts";
 export {
   Dialer,
   type DialerOptions,

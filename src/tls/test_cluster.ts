@@ -33,7 +33,7 @@ import {
   managerServerName,
   type Root,
 } from "../ca/mod.ts";
-import { Listener, type ListenerOptions, type TlsIdentity } from "./mod.ts";
+import { type Listener, type ListenerOptions, startListener, type TlsIdentity } from "./mod.ts";
 
 export const random: Random = {
   bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
@@ -132,7 +132,7 @@ export class TestCluster {
     options: { id?: Id; nowMs?: number; lifetimeMs?: number } = {},
   ): Promise<Card> {
     const { id = newId(random), nowMs = Date.now(), lifetimeMs = DAY_MS } = options;
-    const { csr, privateKey } = await createKeyAndCsr();
+    const { csr, privateKey } = createKeyAndCsr();
     const certificate = await issue({
       root: this.root.certificate,
       rootKey: this.root.privateKey,
@@ -275,7 +275,7 @@ export function listen(
   identity: TlsIdentity,
   options: Partial<ListenerOptions> = {},
 ): Promise<Listener> {
-  return Listener.start({
+  return startListener({
     host: "127.0.0.1",
     port: 0,
     identity,
