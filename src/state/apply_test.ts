@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { canonicalJson, decodeUtf8, type Json } from "../base/mod.ts";
+import { canonicalJson, decodeUtf8, type Id, type Json } from "../base/mod.ts";
 import { isAllowed } from "./allowed.ts";
 import { Conversation } from "./conversation_test.ts";
 import {
@@ -9,10 +9,13 @@ import {
   decodeSnapshot,
   encodeSnapshot,
   type Entry,
+  type NetworkKeys,
+  NOTHING_INSTALLED,
   project,
 } from "./mod.ts";
 
-const network = fc.constantFrom("a", "b", "c");
+const network = fc.constantFrom("a", "b", "c", "e");
+const encrypted = fc.constantFrom("c", "d", "e");
 const host = fc.constantFrom("host1", "host2", "host3");
 const endpoint = fc.constantFrom("x1", "x2", "x3", "x4", "x5", "x6");
 
@@ -44,13 +47,31 @@ const line: fc.Arbitrary<string> = fc.oneof(
   fc.array(endpoint, { minLength: 1, maxLength: 2 }).map((names) => `drop ${names.join(" ")}`),
   fc.tuple(host, maybe("role=manager token=boss", "token=once"), maybe("labels=zone:a"))
     .map(([name, token, labels]) => `join ${name}${token}${labels}`),
-  fc.tuple(host, maybe("mtu=1300", "routes=10.1.0.0/27", "vtep=10.1.0.77", "hostname=host1"))
+  fc.tuple(
+    host,
+    maybe("mtu=1300", "routes=10.1.0.0/27", "vtep=10.1.0.77", "hostname=host1", "encryption=none"),
+  )
     .map(([name, facts]) => `describe ${name}${facts}`),
   fc.tuple(host, maybe("labels=zone:a")).map(([name, labels]) => `label ${name}${labels}`),
   fc.tuple(host, fc.constantFrom("k1", "k2", "host1")).map(([name, key]) =>
     `certify ${name} key=${key}`
   ),
   host.map((name) => `remove ${name}`),
+  fc.tuple(encrypted, fc.integer({ min: 2, max: 9 })).map(([name, epoch]) =>
+    `rotate ${name} ${epoch}`
+  ),
+  fc.tuple(encrypted, fc.integer({ min: 1, max: 8 })).map(([name, epoch]) =>
+    `retire ${name} ${epoch} ${epoch + 1}`
+  ),
+  fc.tuple(host, fc.integer({ min: 1, max: 9 }), maybe("boot=boot2", "incarnation=old"))
+    .map(([name, number, more]) => `publish ${name} key=k${number} number=${number}${more}`),
+  fc.tuple(maybe("slots=0,1", "slots=2"), maybe("indexes=2,3", "indexes=4"), maybe("upTo=20"))
+    .map(([slots, indexes, upTo]) => `free${slots}${indexes}${upTo}`),
+  fc.tuple(encrypted, maybe("every=5", "every=none", "every=4")).map(([name, every]) =>
+    `change ${name}${every}`
+  ),
+  fc.tuple(encrypted, endpoint, host).map(([name, id, node]) => `endpoint ${name}/${id}@${node}`),
+  encrypted.map((name) => `network ${name} encrypted=${name}`),
   host.map((name) => `join ${name}`),
   network.map((name) => `network ${name}`),
   fc.tuple(network, endpoint, host).map(([name, id, node]) => `endpoint ${name}/${id}@${node}`),
@@ -63,10 +84,12 @@ const lines = fc.array(line, { minLength: 20, maxLength: 60, size: "max" });
 
 function begin(): Conversation {
   const conversation = new Conversation();
-  conversation.say("init host1 addressPool=10.1.0.0/24 subnetPrefixLength=26");
+  conversation.say("init host1 addressPool=10.1.0.0/24 subnetPrefixLength=27");
   conversation.say("token token");
   conversation.say("token boss role=manager");
-  for (const one of ["join host2", "join host3", "network a", "network b"]) conversation.say(one);
+  for (
+    const one of ["join host2", "join host3", "network a", "network b", "network e encrypted=e"]
+  ) conversation.say(one);
   return conversation;
 }
 
@@ -81,6 +104,25 @@ function assertUnique<T>(values: readonly T[], what: string): void {
   assert.equal(new Set(values).size, values.length, `${what} twice among ${values}`);
 }
 
+function assertKeysSound(state: ClusterState, networkId: Id, keys: NetworkKeys): void {
+  const { epochs, holders, formerHolders } = keys;
+  assert.ok(epochs.length >= 1 && epochs.length <= 6);
+  const newest = epochs[0]?.epoch ?? 0;
+  const oldest = epochs.at(-1)?.epoch ?? 0;
+  assert.ok(newest - oldest < 6, "no two live epochs have a tag in common");
+  const attached = holders.filter(({ leftAtEpoch }) => leftAtEpoch === null);
+  assert.deepEqual(
+    attached.map(({ nodeId }) => nodeId),
+    [...state.nodesOfNetwork(networkId)].sort(),
+  );
+  const all = [...holders.map(({ nodeId }) => nodeId), ...formerHolders];
+  assertUnique(all, "a holder");
+  assert.ok(all.every((id) => state.nodes.has(id)), "a holder is a member");
+  for (const { leftAtEpoch } of holders) {
+    assert.ok(leftAtEpoch === null || (leftAtEpoch >= oldest && leftAtEpoch <= newest));
+  }
+}
+
 function assertSound({ state }: Conversation): void {
   const nodes = [...state.nodes.values()];
   assertUnique(nodes.map(({ index }) => index), "an index");
@@ -91,6 +133,16 @@ function assertSound({ state }: Conversation): void {
   assertUnique(networks.map(({ vni }) => vni), "a VNI");
   assertUnique(networks.map(({ name }) => name), "a network's name");
   assertUnique(networks.map(({ subnet }) => subnet), "a subnet");
+  const slots = networks.flatMap(({ keys }) => keys?.slot ?? []);
+  const waiting = [...state.waitingNumbers];
+  const waitingFor = (kind: string) =>
+    waiting.filter((one) => one.kind === kind).map((one) => one.number);
+  assertUnique([...slots, ...waitingFor("slot")], "a slot");
+  assertUnique([...nodes.map(({ index }) => index), ...waitingFor("index")], "an index");
+  for (const { nodes: waitedFor } of waiting) {
+    assert.ok(waitedFor.length > 0 && waitedFor.every((id) => state.nodes.has(id)));
+  }
+  for (const { id, keys } of networks) if (keys !== null) assertKeysSound(state, id, keys);
   for (const one of networks) {
     const endpoints = state.endpointsOf(one.id);
     const expected = [...state.endpoints.values()].filter(({ networkId }) => networkId === one.id);
@@ -113,7 +165,9 @@ function assertSound({ state }: Conversation): void {
 }
 
 function digests(state: ClusterState): Map<string, string> {
-  return new Map([...state.nodes.keys()].map((id) => [id, project(state, id)?.digest ?? ""]));
+  return new Map(
+    [...state.nodes.keys()].map((id) => [id, project(state, id, NOTHING_INSTALLED)?.digest ?? ""]),
+  );
 }
 
 Deno.test("whatever is asked, nothing is given out twice, and the indexes tell the truth", () => {

@@ -1,12 +1,13 @@
-import { array, type Check, flag, integer, nullable, object } from "./check.ts";
+import { array, type Check, integer, nullable, object, text } from "./check.ts";
 import type { CommandBodies, CommandKind, NewEndpoint, NewNode } from "./command.ts";
-import { partialSettings, settings } from "./settings.ts";
+import { partialSettings, rotationIntervalMs, settings, SLOTS } from "./settings.ts";
 import { subnet } from "./subnet.ts";
 import {
   allowedNodes,
   authority,
   certificateRecord,
   id,
+  key32,
   labels,
   mac,
   mtuBytes,
@@ -23,6 +24,10 @@ const TEN_YEARS_MS = 3650 * 24 * 60 * 60 * SECOND_MS;
 /** Bounds the work of one command. */
 const MAX_CREATED = 64;
 const MAX_DELETED = 1024;
+const MAX_FREED = 1024;
+const MAX_RETIRED = 6;
+
+const epoch = integer(1, Number.MAX_SAFE_INTEGER);
 
 const newNode: Check<NewNode> = object(
   { id, role, labels, facts: nodeFacts, certificate: certificateRecord },
@@ -57,13 +62,35 @@ const bodies: { readonly [Kind in CommandKind]: Check<CommandBodies[Kind]> } = {
   "node.update": object({ id }, { labels, ifRevision: revision }),
   "node.remove": identified,
   "network.create": object(
-    { id, name, labels, allowedNodes, encrypted: flag },
-    { subnet: subnet(8, 29), mtuBytes },
+    { id, name, labels, allowedNodes },
+    {
+      subnet: subnet(8, 29),
+      mtuBytes,
+      encryption: object({ secret: key32 }, { rotationIntervalMs }),
+    },
   ),
   "network.update": object(
     { id },
-    { labels, mtuBytes: nullable(mtuBytes), allowedNodes, ifRevision: revision },
+    {
+      labels,
+      mtuBytes: nullable(mtuBytes),
+      allowedNodes,
+      rotationIntervalMs: nullable(rotationIntervalMs),
+      ifRevision: revision,
+    },
   ),
+  "network.rotate": object({ id, epoch, secret: key32 }, {}),
+  "network.retire": object({ id, epochs: array(epoch, 1, MAX_RETIRED) }, {}),
+  "node.publish-key": object({
+    id,
+    incarnation: id,
+    bootKey: object({ publicKey: key32, bootId: text(1, 64), reportNumber: revision }, {}),
+  }, {}),
+  "numbers.free": object({
+    slots: array(integer(0, SLOTS - 1), 0, MAX_FREED),
+    indexes: array(integer(1, 65535), 0, MAX_FREED),
+    upTo: revision,
+  }, {}),
   "network.delete": identified,
   "endpoints.create": object({ endpoints: array(newEndpoint, 1, MAX_CREATED) }, {}),
   "endpoints.delete": object({ ids: array(id, 1, MAX_DELETED) }, { ifRevision: revision }),

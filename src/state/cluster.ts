@@ -2,6 +2,7 @@ import type { Decide } from "./decision.ts";
 import { newMember } from "./nodes.ts";
 import { reject, requireRevision } from "./rejected.ts";
 import { requireConsistent } from "./settings.ts";
+import type { Tables } from "./tables.ts";
 import type { Settings } from "./types.ts";
 
 export const createCluster: Decide<"cluster.create"> = (tables, body) => {
@@ -40,6 +41,7 @@ export const updateCluster: Decide<"cluster.update"> = (tables, body) => {
   if (sameSettings(settings, cluster.settings)) {
     return { value: { settings, settingsRevision: cluster.settingsRevision } };
   }
+  requirePortsUnused(tables, settings);
   return {
     commit: (revision) => {
       tables.setCluster({ ...cluster, settings, settingsRevision: revision });
@@ -52,9 +54,27 @@ export const updateCluster: Decide<"cluster.update"> = (tables, body) => {
   };
 };
 
+/** Selectors of SAs and policies have the port in them: with another one none of them would fit. */
+function requirePortsUnused(tables: Tables, settings: Settings): void {
+  if (settings.encryptedVxlanPortBase === tables.requireCluster().settings.encryptedVxlanPortBase) {
+    return;
+  }
+  const encrypted = [...tables.networks.values()].filter(({ keys }) => keys !== null);
+  if (encrypted.length === 0) return;
+  reject(
+    "in-use",
+    `Encrypted networks (${encrypted.length}) have ports from there on: delete them first`,
+    {
+      field: "/settings/encryptedVxlanPortBase",
+      details: { networks: encrypted.slice(0, 100).map(({ id }) => id) },
+    },
+  );
+}
+
 function sameSettings(left: Settings, right: Settings): boolean {
   return left.certificateValidityMs === right.certificateValidityMs &&
     left.keyRotationIntervalMs === right.keyRotationIntervalMs &&
+    left.epochLimitMs === right.epochLimitMs &&
     left.addressPool === right.addressPool &&
     left.subnetPrefixLength === right.subnetPrefixLength &&
     left.controlPort === right.controlPort &&

@@ -6,6 +6,7 @@ import type { CommandKind, Entry } from "./command.ts";
 import type { Decide } from "./decision.ts";
 import { createEndpoints, deleteEndpoints } from "./endpoints.ts";
 import { checkEnvelope } from "./entry.ts";
+import { freeNumbers, publishKey, retireEpochs, rotateNetwork } from "./keys.ts";
 import { createNetwork, deleteNetwork, updateNetwork } from "./networks.ts";
 import { certifyNode, describeNode, joinNode, removeNode, updateNode } from "./nodes.ts";
 import { jsonOf } from "./outcome.ts";
@@ -13,7 +14,15 @@ import { quote, reject, Rejected } from "./rejected.ts";
 import { Requests } from "./requests.ts";
 import { Tables } from "./tables.ts";
 import { createToken, deleteToken } from "./tokens.ts";
-import type { Authority, Endpoint, Network, Node, Settings, Token } from "./types.ts";
+import type {
+  Authority,
+  Endpoint,
+  Network,
+  Node,
+  Settings,
+  Token,
+  WaitingNumber,
+} from "./types.ts";
 
 const deciders: { readonly [Kind in CommandKind]: Decide<Kind> } = {
   "cluster.create": createCluster,
@@ -28,6 +37,10 @@ const deciders: { readonly [Kind in CommandKind]: Decide<Kind> } = {
   "network.create": createNetwork,
   "network.update": updateNetwork,
   "network.delete": deleteNetwork,
+  "network.rotate": rotateNetwork,
+  "network.retire": retireEpochs,
+  "node.publish-key": publishKey,
+  "numbers.free": freeNumbers,
   "endpoints.create": createEndpoints,
   "endpoints.delete": deleteEndpoints,
 };
@@ -139,6 +152,16 @@ export class ClusterState {
   /** All tokens; one that has expired stays for a week, to be told from an unknown one. */
   get tokens(): ReadonlyMap<Id, Token> {
     return this.#tables.tokens;
+  }
+
+  /** Slots and indexes of networks and nodes that are gone, while somebody may have SAs of them. */
+  get waitingNumbers(): Iterable<WaitingNumber> {
+    return this.#tables.keys.waiting;
+  }
+
+  /** Whether the answer to a request is kept: then a second try gets it, whatever has changed since. */
+  isAnswered(request: Pick<Entry, "principal" | "requestId">): boolean {
+    return this.#requests.isKept(request, this.timeMs);
   }
 
   /** The member of that host name, in either case. */

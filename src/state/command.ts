@@ -2,6 +2,7 @@ import type { Id } from "../base/mod.ts";
 import type {
   AllowedNodes,
   Authority,
+  BootKey,
   CertificateRecord,
   Labels,
   NodeFacts,
@@ -89,7 +90,11 @@ export interface CommandBodies {
     readonly labels: Labels;
     readonly mtuBytes?: number;
     readonly allowedNodes: AllowedNodes;
-    readonly encrypted: boolean;
+    /** Encrypted from its first packet on; absent: not at all. The secret is that of epoch 1. */
+    readonly encryption?: {
+      readonly secret: string;
+      readonly rotationIntervalMs?: number;
+    };
   };
   /** What is absent stays. Nodes that are attached must stay allowed. */
   readonly "network.update": {
@@ -97,7 +102,28 @@ export interface CommandBodies {
     readonly labels?: Labels;
     readonly mtuBytes?: number | null;
     readonly allowedNodes?: AllowedNodes;
+    readonly rotationIntervalMs?: number | null;
     readonly ifRevision?: number;
+  };
+  /**
+   * Begins the epoch after the newest. The leader has seen that its tag is free; `epoch-conflict` when
+   * the newest is not the one before it any more.
+   */
+  readonly "network.rotate": { readonly id: Id; readonly epoch: number; readonly secret: string };
+  /** Ends epochs. The newest never goes; one that is gone already is no error. */
+  readonly "network.retire": { readonly id: Id; readonly epochs: readonly number[] };
+  /** The node's host has a new boot key. `incarnation` is that in which it was reported. */
+  readonly "node.publish-key": {
+    readonly id: Id;
+    readonly incarnation: Id;
+    readonly bootKey: Pick<BootKey, "publicKey" | "bootId" | "reportNumber">;
+  };
+  /** Everybody who had SAs of these says that they are gone: the numbers may be used again. */
+  readonly "numbers.free": {
+    readonly slots: readonly number[];
+    readonly indexes: readonly number[];
+    /** What waits since a later revision goes on to wait: it was taken and given back in between. */
+    readonly upTo: number;
   };
   /** Only without endpoints. */
   readonly "network.delete": { readonly id: Id; readonly ifRevision?: number };

@@ -11,6 +11,7 @@ import {
   encodeEntry,
   type Entry,
   type Labels,
+  type NetworkKeys,
   type NodeFacts,
 } from "./mod.ts";
 
@@ -36,7 +37,7 @@ export function factsOf(hostname: string, options: Options = {}): NodeFacts {
     vtepAddress,
     underlayMtuBytes: Number(options.mtu ?? 1500),
     hostRoutes: options.routes?.split(",") ?? [],
-    encryption: "ok",
+    encryption: options.encryption ?? "ok",
     agentVersion: "0.1.0",
     featureLevel: 1,
   };
@@ -148,7 +149,14 @@ export class Conversation {
             name,
             labels: labelsOf(options.labels),
             allowedNodes: this.#allowed(options) ?? "any",
-            encrypted: options.encrypted === "yes",
+            ...(options.encrypted === undefined ? {} : {
+              encryption: {
+                secret: hashOf(options.encrypted),
+                ...(options.every === undefined
+                  ? {}
+                  : { rotationIntervalMs: Number(options.every) * 1000 }),
+              },
+            }),
             ...(options.subnet === undefined ? {} : { subnet: options.subnet }),
             ...(options.mtu === undefined ? {} : { mtuBytes: Number(options.mtu) }),
           },
@@ -163,10 +171,43 @@ export class Conversation {
             ...(options.labels === undefined ? {} : { labels: labelsOf(options.labels) }),
             ...(options.mtu === undefined ? {} : { mtuBytes }),
             ...(allowedNodes === undefined ? {} : { allowedNodes }),
+            ...(options.every === undefined ? {} : {
+              rotationIntervalMs: options.every === "none" ? null : Number(options.every) * 1000,
+            }),
             ...ifRevision,
           },
         };
       }
+      case "rotate": {
+        const secret = hashOf(options.secret ?? `secret ${words[1]} of ${name}`);
+        return { kind: "network.rotate", body: { id, epoch: Number(words[1]), secret } };
+      }
+      case "retire":
+        return { kind: "network.retire", body: { id, epochs: words.slice(1).map(Number) } };
+      case "publish": {
+        const { key = name, boot = "boot1", number = "1", incarnation = "incarnation" } = options;
+        return {
+          kind: "node.publish-key",
+          body: {
+            id,
+            incarnation: this.id(incarnation),
+            bootKey: {
+              publicKey: hashOf(`key ${key}`),
+              bootId: boot,
+              reportNumber: Number(number),
+            },
+          },
+        };
+      }
+      case "free":
+        return {
+          kind: "numbers.free",
+          body: {
+            slots: numbersOf(options.slots),
+            indexes: numbersOf(options.indexes),
+            upTo: Number(options.upTo ?? this.state.revision),
+          },
+        };
       case "delete":
         return { kind: "network.delete", body: { id, ...ifRevision } };
       case "endpoint":
@@ -276,12 +317,32 @@ function settingsOf(options: Options) {
   return { ...Object.fromEntries(numbers), ...(addressPool === undefined ? {} : { addressPool }) };
 }
 
+function numbersOf(text: string | undefined): number[] {
+  return text === undefined || text === "" ? [] : text.split(",").map(Number);
+}
+
+/** `slot 0 epochs 2,1 holders <host1> <host2>(left 1) due`. */
+function describeKeys(
+  { slot, rotationIntervalMs, epochs, holders, formerHolders, rotation }: NetworkKeys,
+) {
+  const every = rotationIntervalMs === null ? "" : ` every ${rotationIntervalMs / 1000}`;
+  const held = holders.map(({ nodeId, leftAtEpoch }) =>
+    leftAtEpoch === null ? nodeId : `${nodeId}(left ${leftAtEpoch})`
+  );
+  const former = formerHolders.map((nodeId) => `${nodeId}(former)`);
+  const who = [...held, ...former];
+  return ` slot ${slot}${every} epochs ${epochs.map(({ epoch }) => epoch)}` +
+    (who.length === 0 ? "" : ` holders ${who.join(" ")}`) + (rotation === "due" ? " due" : "");
+}
+
 function describe(value: Readonly<Record<string, unknown>>): string {
+  if (Array.isArray(value.slots)) return `free slots ${value.slots} indexes ${value.indexes}`;
   if (Array.isArray(value.endpoints)) return value.endpoints.map(describe).join(", ");
   if (Array.isArray(value.ids)) return `ids ${value.ids.join(" ")}`.trim();
   if ("vni" in value) {
     const mtu = value.mtuBytes === null ? "" : ` mtu ${value.mtuBytes}`;
-    return `${value.name} ${value.subnet} vni ${value.vni}${mtu}`;
+    const keys = value.keys === null ? "" : describeKeys(value.keys as NetworkKeys);
+    return `${value.name} ${value.subnet} vni ${value.vni}${mtu}${keys}`;
   }
   if ("mac" in value) return `${value.name ?? "(unnamed)"} ${value.ip} ${value.mac}`;
   if ("certificate" in value) {

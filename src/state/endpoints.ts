@@ -2,6 +2,7 @@ import { type Id, type MacText, parseMac, present } from "../base/mod.ts";
 import { isAllowed } from "./allowed.ts";
 import type { NewEndpoint } from "./command.ts";
 import type { Decide } from "./decision.ts";
+import { attach, holderOf, leave } from "./holders.ts";
 import {
   defaultMac,
   defaultMacOwner,
@@ -12,7 +13,7 @@ import {
 } from "./ipam.ts";
 import { quote, reject, rejectValue, requireRevision } from "./rejected.ts";
 import { ipv4Number, type NetworkIndex, type Tables } from "./tables.ts";
-import type { Endpoint, Network } from "./types.ts";
+import type { Endpoint, Network, Node } from "./types.ts";
 
 /** A network of the command, with what the command's own endpoints take of it. */
 interface Draft {
@@ -58,6 +59,9 @@ export const createEndpoints: Decide<"endpoints.create"> = (tables, body) => {
       for (const { draft } of made) {
         for (const nodeId of draft.index.nodes.keys()) nodes.add(nodeId);
       }
+      for (const network of new Set(made.map(({ draft }) => draft.network))) {
+        for (const nodeId of attachNodes(tables, network, revision)) nodes.add(nodeId);
+      }
       return { value: { endpoints }, touched: { nodes } };
     },
   };
@@ -80,6 +84,9 @@ export const deleteEndpoints: Decide<"endpoints.delete"> = (tables, body) => {
         for (const nodeId of tables.networkIndex(networkId).nodes.keys()) nodes.add(nodeId);
       }
       for (const endpoint of found) tables.deleteEndpoint(endpoint);
+      for (const networkId of new Set(found.map((endpoint) => endpoint.networkId))) {
+        leaveNodes(tables, networkId);
+      }
       return { value: { ids }, touched: { nodes } };
     },
   };
@@ -97,7 +104,8 @@ function plan(tables: Tables, asked: readonly NewEndpoint[]): Planned[] {
     ids.add(one.id);
     const draft = drafts.get(one.networkId) ?? openDraft(tables, one.networkId, field);
     drafts.set(one.networkId, draft);
-    requireAllowed(tables, draft.network, one.nodeId, `${field}/nodeId`);
+    const node = requireAllowed(tables, draft.network, one.nodeId, `${field}/nodeId`);
+    requireEncryption(draft.network, node, `${field}/nodeId`);
     if (one.name !== undefined) {
       if (draft.names.has(one.name) || draft.index.byName.has(one.name)) {
         const holder = draft.index.byName.get(one.name);
@@ -130,16 +138,54 @@ function openDraft(tables: Tables, networkId: Id, field: string): Draft {
   };
 }
 
-function requireAllowed(tables: Tables, network: Network, nodeId: Id, field: string): void {
+function requireAllowed(tables: Tables, network: Network, nodeId: Id, field: string): Node {
   const node = tables.nodes.get(nodeId);
   if (node === undefined) reject("not-found", `There is no node ${nodeId}`, { field });
-  if (isAllowed(network.allowedNodes, node)) return;
+  if (isAllowed(network.allowedNodes, node)) return node;
   reject(
     "node-not-allowed",
     `The node ${node.facts.hostname} may not attach to ${network.name}: ` +
       "change the network's allowedNodes, or use another node",
     { field, details: { node: node.id, network: network.id } },
   );
+}
+
+function requireEncryption(network: Network, { id, facts }: Node, field: string): void {
+  if (network.keys === null || facts.encryption === "ok") return;
+  reject(
+    "encryption-unavailable",
+    `The node ${facts.hostname} cannot have endpoints on ${network.name}, which is encrypted: ` +
+      facts.encryption,
+    { field, details: { node: id, network: network.id } },
+  );
+}
+
+/** Nodes that had no endpoint on it and have one are holders now. Gives whoever hears of it. */
+function attachNodes(tables: Tables, { id }: Network, revision: number): Id[] {
+  const network = present(tables.networks.get(id), "The network of an endpoint");
+  const { keys } = network;
+  if (keys === null) return [];
+  const come = [...tables.networkIndex(id).nodes.keys()].filter((nodeId) =>
+    holderOf(keys, nodeId)?.leftAtEpoch !== null
+  );
+  if (come.length === 0) return [];
+  const next = attach(keys, new Set(come), revision);
+  tables.putNetwork({ ...network, keys: next });
+  return next.holders.map(({ nodeId }) => nodeId);
+}
+
+/** Holders that have no endpoint on it any more have left. */
+function leaveNodes(tables: Tables, networkId: Id): void {
+  const network = present(tables.networks.get(networkId), "The network of an endpoint");
+  const { keys } = network;
+  if (keys === null) return;
+  const { nodes } = tables.networkIndex(networkId);
+  const gone = keys.holders.filter(({ nodeId, leftAtEpoch }) =>
+    leftAtEpoch === null && !nodes.has(nodeId)
+  );
+  if (gone.length === 0) return;
+  const left = new Set(gone.map(({ nodeId }) => nodeId));
+  tables.putNetwork({ ...network, keys: leave(keys, left) });
 }
 
 function chosenAddress({ asked, draft, field }: Planned): number | null {

@@ -13,13 +13,13 @@
  * still while nothing is written, and a request that seems over a minute old is refused.
  *
  * ```ts
- * import { ClusterState, decodeEntry, project, valueOf } from "./mod.ts";
+ * import { ClusterState, decodeEntry, NOTHING_INSTALLED, project, valueOf } from "./mod.ts";
  *
  * declare const bytes: Uint8Array;
  * const state = ClusterState.empty();
  * const { outcome, changed } = state.apply(decodeEntry(bytes));
  * if (outcome.ok) valueOf("network.create", outcome.value).vni;
- * for (const nodeId of changed.nodes) project(state, nodeId);
+ * for (const nodeId of changed.nodes) project(state, nodeId, NOTHING_INSTALLED);
  * ```
  *
  * @module
@@ -31,6 +31,7 @@ export { StateDecodeError, type StateDecodeErrorCode } from "./decode_error.ts";
 export { decodeEntry, encodeEntry } from "./entry.ts";
 export { type CommandValues, valueOf } from "./outcome.ts";
 export { project } from "./project.ts";
+export { type InstalledSource, NOTHING_INSTALLED } from "./project_keys.ts";
 export type * from "./projection.ts";
 export * from "./protocol.ts";
 export { DEFAULT_SETTINGS } from "./settings.ts";

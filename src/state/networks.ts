@@ -1,21 +1,15 @@
 import { canonicalJson, Cidr, type Id, present } from "../base/mod.ts";
 import { endpointsNotAllowed, rejectInUse, requireMembers } from "./allowed.ts";
 import type { Decide } from "./decision.ts";
+import { everyHolder } from "./holders.ts";
 import { lowestFreeSubnet } from "./ipam.ts";
 import { formatIpv4Prefix, type Ipv4Prefix, prefixSize, toIpv4Prefix } from "./prefix_index.ts";
 import { quote, reject, rejectValue, requireRevision } from "./rejected.ts";
+import { SLOTS } from "./settings.ts";
 import type { Tables } from "./tables.ts";
-import type { Network } from "./types.ts";
+import type { Network, NetworkKeys } from "./types.ts";
 
 export const createNetwork: Decide<"network.create"> = (tables, body) => {
-  if (body.encrypted) {
-    reject(
-      "encryption-unavailable",
-      "Encrypted networks arrive with a later version of agent: create the network without " +
-        "encryption, or wait",
-      { field: "/encrypted" },
-    );
-  }
   if (tables.networks.has(body.id)) rejectValue("/id", "A network has this id already");
   const namesake = tables.networkByName.get(body.name);
   if (namesake !== undefined) {
@@ -30,6 +24,8 @@ export const createNetwork: Decide<"network.create"> = (tables, body) => {
     : chosenSubnet(tables, body.subnet);
   const vni = tables.vnis.peek();
   if (vni === null) reject("vnis-exhausted", "All VNIs from 4096 to 16777215 are in use");
+  const { encryption } = body;
+  const slot = encryption === undefined ? null : freeSlot(tables);
   return {
     commit: (revision) => {
       const network: Network = {
@@ -40,12 +36,23 @@ export const createNetwork: Decide<"network.create"> = (tables, body) => {
         labels: body.labels,
         mtuBytes: body.mtuBytes ?? null,
         allowedNodes: body.allowedNodes,
-        encrypted: body.encrypted,
+        keys: slot === null ? null : {
+          slot,
+          rotationIntervalMs: encryption?.rotationIntervalMs ?? null,
+          epochs: [{ epoch: 1, sinceMs: tables.timeMs }],
+          holders: [],
+          formerHolders: [],
+          rotation: "by-interval",
+        },
         createdAtMs: tables.timeMs,
         revision,
       };
       tables.vnis.take(vni);
       tables.putNetwork(network);
+      if (slot !== null && encryption !== undefined) {
+        tables.keys.slots.take(slot);
+        tables.keys.setSecrets(network.id, new Map([[1, encryption.secret]]));
+      }
       return { value: network, touched: {} };
     },
   };
@@ -59,6 +66,7 @@ export const updateNetwork: Decide<"network.update"> = (tables, body) => {
     labels: body.labels ?? network.labels,
     mtuBytes: body.mtuBytes === undefined ? network.mtuBytes : body.mtuBytes,
     allowedNodes: body.allowedNodes ?? network.allowedNodes,
+    keys: keysWithInterval(network, body.rotationIntervalMs),
   };
   if (body.allowedNodes !== undefined) {
     requireMembers(tables, body.allowedNodes);
@@ -71,7 +79,7 @@ export const updateNetwork: Decide<"network.update"> = (tables, body) => {
       );
     }
   }
-  if (canonicalJson({ ...updated }) === canonicalJson({ ...network })) {
+  if (isSame(updated, network)) {
     return { value: network };
   }
   return {
@@ -96,12 +104,50 @@ export const deleteNetwork: Decide<"network.delete"> = (tables, body) => {
     );
   }
   return {
-    commit: () => {
+    commit: (revision) => {
+      const { keys } = network;
       tables.deleteNetwork(network);
-      return { value: { id: network.id }, touched: {} };
+      if (keys === null) return { value: { id: network.id }, touched: {} };
+      // What they have of it goes now, and the slot is free when they have said so.
+      const nodes = everyHolder(keys);
+      tables.keys.release({ kind: "slot", number: keys.slot }, revision, nodes);
+      return { value: { id: network.id }, touched: { nodes } };
     },
   };
 };
+
+function freeSlot(tables: Tables): number {
+  const slot = tables.keys.slots.peek();
+  if (slot !== null) return slot;
+  reject(
+    "slots-exhausted",
+    `All ${SLOTS} slots of encrypted networks are in use, or were and may still be in SAs on hosts that ` +
+      "have not said otherwise: delete networks, and remove nodes that are gone for good",
+    { field: "/encryption" },
+  );
+}
+
+function keysWithInterval(
+  { keys, name }: Network,
+  rotationIntervalMs: number | null | undefined,
+): NetworkKeys | null {
+  if (rotationIntervalMs === undefined) return keys;
+  if (keys === null) {
+    reject("not-encrypted", `${name} is not encrypted: it has no keys that could be changed`, {
+      field: "/rotationIntervalMs",
+    });
+  }
+  return keys.rotationIntervalMs === rotationIntervalMs ? keys : { ...keys, rotationIntervalMs };
+}
+
+function isSame(left: Network, right: Network): boolean {
+  const { allowedNodes: allowed } = left;
+  const { allowedNodes: otherAllowed } = right;
+  return left.mtuBytes === right.mtuBytes && left.keys === right.keys &&
+    canonicalJson(left.labels) === canonicalJson(right.labels) &&
+    canonicalJson(allowed === "any" ? allowed : { ...allowed }) ===
+      canonicalJson(otherAllowed === "any" ? otherAllowed : { ...otherAllowed });
+}
 
 function findNetwork(tables: Tables, id: Id): Network {
   const network = tables.networks.get(id);

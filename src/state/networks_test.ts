@@ -176,15 +176,6 @@ Deno.test("who may attach is a member, or has labels", () => {
   `);
 });
 
-Deno.test("encrypted networks are refused", () => {
-  new Conversation().check(`
-    > init host1
-    <host1> | rev 1 | changed settings authority managers <host1>
-    > network a encrypted=yes
-    encryption-unavailable /encrypted: Encrypted networks arrive with a later version of agent: create the network without encryption, or wait
-  `);
-});
-
 Deno.test("a change or deletion may depend on the revision", () => {
   new Conversation().check(`
     > init host1

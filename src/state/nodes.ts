@@ -2,6 +2,8 @@ import { canonicalJson, type Id, present } from "../base/mod.ts";
 import { isAllowed, rejectInUse } from "./allowed.ts";
 import type { NewNode } from "./command.ts";
 import type { Decide } from "./decision.ts";
+import { remove } from "./holders.ts";
+import { withSharedNetworks } from "./keys.ts";
 import { quote, reject, rejectValue, requireRevision } from "./rejected.ts";
 import type { Tables } from "./tables.ts";
 import type { CertificateRecord, Labels, Node, NodeFacts } from "./types.ts";
@@ -56,12 +58,16 @@ export function newMember(
   if (tables.nodes.has(node.id)) rejectValue("/node/id", "A node has this id already");
   requireUnusedKey(tables, node.certificate, "/node/certificate/spkiHash");
   requireFreeHostname(tables, node.facts.hostname, "/node/facts/hostname");
-  const index = tables.nodeIndexes.peek();
+  const index = tables.keys.indexes.peek();
   if (index === null) {
-    reject("indexes-exhausted", "The cluster has 65535 nodes, and can have no more");
+    reject(
+      "indexes-exhausted",
+      "All 65535 indexes of nodes are in use, or were and may still be in SAs on hosts that have not " +
+        "said otherwise: remove nodes that are gone for good",
+    );
   }
   return (revision) => {
-    tables.nodeIndexes.take(index);
+    tables.keys.indexes.take(index);
     tables.putNode({
       id: node.id,
       index,
@@ -69,6 +75,8 @@ export function newMember(
       labels: node.labels,
       facts: node.facts,
       certificates: [node.certificate],
+      bootKey: null,
+      underlayRevision: revision,
       tokenId,
       joinedAtMs: tables.timeMs,
       revision,
@@ -98,7 +106,9 @@ export const describeNode: Decide<"node.describe"> = (tables, { id, facts }) => 
   if (sameFacts(facts, node.facts)) return { value: { id } };
   return {
     commit: (revision) => {
-      tables.putNode({ ...node, facts, revision });
+      const moved = facts.vtepAddress !== node.facts.vtepAddress;
+      const underlayRevision = moved ? revision : node.underlayRevision;
+      tables.putNode({ ...node, facts, underlayRevision, revision });
       const addressed = facts.controlAddress !== node.facts.controlAddress;
       return {
         value: { id },
@@ -135,14 +145,25 @@ export const removeNode: Decide<"node.remove"> = (tables, body) => {
   return {
     commit: (revision) => {
       const index = tables.nodeIndex(node.id);
-      const others = new Set<Id>();
+      const others = withSharedNetworks(tables, node.id);
+      // Of a network that was deleted they may still have SAs, too, until all of them have spoken.
+      for (const { kind, nodes } of tables.keys.waitingFor(node.id)) {
+        if (kind === "slot") { for (const other of nodes) others.add(other); }
+      }
+      others.delete(node.id);
+      const waitedFor = [...others];
       for (const networkId of index.networks.keys()) {
         for (const other of tables.networkIndex(networkId).nodes.keys()) others.add(other);
       }
       others.delete(node.id);
       const endpoints = index.endpoints.ordered();
       for (const endpoint of endpoints) tables.deleteEndpoint(endpoint);
+      for (const networkId of [...tables.keys.heldBy(node.id)]) {
+        removeHolder(tables, networkId, node.id);
+      }
       tables.deleteNode(node);
+      tables.keys.waitNoMoreFor(node.id);
+      tables.keys.release({ kind: "index", number: node.index }, revision, waitedFor);
       strikeFromLists(tables, node.id, revision);
       return {
         value: { id: node.id, endpoints: endpoints.length },
@@ -207,6 +228,12 @@ function requireStillAllowed(tables: Tables, node: Node, labels: Labels): void {
   );
 }
 
+function removeHolder(tables: Tables, networkId: Id, nodeId: Id): void {
+  const network = present(tables.networks.get(networkId), "The network of a holder");
+  const keys = present(network.keys, "The keys of a network that has holders");
+  tables.putNetwork({ ...network, keys: remove(keys, nodeId) });
+}
+
 /** The id is never used again, so it would only be in the way of the next change of the list. */
 function strikeFromLists(tables: Tables, nodeId: Id, revision: number): void {
   for (const network of tables.networks.values()) {
@@ -223,6 +250,8 @@ function projectedTogether(tables: Tables, node: Node, facts: NodeFacts): Set<Id
   const moved = facts.vtepAddress !== node.facts.vtepAddress;
   if (!moved && facts.underlayMtuBytes === node.facts.underlayMtuBytes) return nodes;
   nodes.add(node.id);
+  // Those who have left a network have its peers' addresses, too.
+  if (moved) { for (const other of withSharedNetworks(tables, node.id)) nodes.add(other); }
   for (const networkId of tables.nodeIndex(node.id).networks.keys()) {
     for (const other of tables.networkIndex(networkId).nodes.keys()) nodes.add(other);
   }

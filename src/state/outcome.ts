@@ -26,6 +26,17 @@ export interface CommandValues {
   readonly "network.create": Network;
   /** The network as changed. */
   readonly "network.update": Network;
+  /** With its new epoch. */
+  readonly "network.rotate": Network;
+  /** Without those epochs. */
+  readonly "network.retire": Network;
+  /** Which node it was. */
+  readonly "node.publish-key": { readonly id: Id };
+  /** Those that were waiting, and now are free. */
+  readonly "numbers.free": {
+    readonly slots: readonly number[];
+    readonly indexes: readonly number[];
+  };
   /** What is gone. */
   readonly "network.delete": { readonly id: Id };
   /** In the order of the command. */

@@ -8,52 +8,87 @@ import {
   sha256,
 } from "../base/mod.ts";
 import { type ClusterState, internalsOf } from "./cluster_state.ts";
+import {
+  encryptedPort,
+  type InstalledSource,
+  installedText,
+  projectEncryption,
+  projectRetained,
+  usableBootKey,
+} from "./project_keys.ts";
 import type { ProjectedEndpoint, ProjectedNetwork, Projection } from "./projection.ts";
 import type { ProjectedText, Tables } from "./tables.ts";
-import type { Node } from "./types.ts";
+import type { Network, Node } from "./types.ts";
 
-/** IP, UDP 8, VXLAN 8 (RFC 7348) and the inner Ethernet header 14 are within the underlay's MTU. */
-const VXLAN_OVERHEAD_BYTES = { 4: 20 + 8 + 8 + 14, 6: 40 + 8 + 8 + 14 } as const;
+const IP_BYTES = { 4: 20, 6: 40 } as const;
+/** UDP 8, VXLAN 8 (RFC 7348) and the inner Ethernet header 14. */
+const VXLAN_BYTES = 8 + 8 + 14;
+/** SPI and sequence number 8, IV 8 (RFC 4106), ICV 16. */
+const ESP_BYTES = 8 + 8 + 16;
+/** Behind the payload: padding length and next header; all of that is padded (RFC 4303 section 2.4). */
+const ESP_TRAILER_BYTES = 2;
+const ESP_ALIGNMENT_BYTES = 4;
 
 /**
  * What a node should have, or null when it is no member. It holds the networks on which the node
- * has an endpoint, whole, and nothing of any other.
+ * has an endpoint, whole, and nothing of any other, but for the places of SAs that it still has.
  *
  * The digest is `jsonDigest` of the projection without it. Members of a network see the same of
  * it, so that part and its text are made once for all of them: the text of a network with
  * a thousand endpoints takes milliseconds, and each change of it concerns all its members.
  */
-export function project(state: ClusterState, nodeId: Id): Projection | null {
+export function project(
+  state: ClusterState,
+  nodeId: Id,
+  source: InstalledSource,
+): Projection | null {
   const { tables } = internalsOf(state);
   const node = tables.nodes.get(nodeId);
   if (node === undefined) return null;
   const { clusterId, incarnation } = tables.requireCluster();
-  const itself = { id: node.id, index: node.index, vtepAddress: node.facts.vtepAddress };
+  const itself = {
+    id: node.id,
+    index: node.index,
+    vtepAddress: node.facts.vtepAddress,
+    bootKey: usableBootKey(tables, node)?.publicKey ?? null,
+  };
   const networks = [...tables.nodeIndex(nodeId).networks.keys()].sort()
     .map((networkId) => projectNetwork(tables, networkId));
-  const texts = networks.map(({ text }) => text).join();
+  const installed = networks.filter(({ network }) => network.encryption !== null)
+    .map(({ network }) => source.installed(network.id)).filter((all) => all.length > 0);
+  const retained = projectRetained(tables, nodeId);
+  const goneUpTo = tables.keys.goneUpTo(nodeId);
   // Canonical JSON by hand: the keys in order, the parts canonical themselves.
-  const text = `{"clusterId":"${clusterId}","incarnation":"${incarnation}","networks":[${texts}],` +
-    `"node":${canonicalJson(itself)},"v":1}`;
+  const text =
+    `{"clusterId":"${clusterId}","goneUpTo":${goneUpTo},"incarnation":"${incarnation}",` +
+    `"installed":[${installed.map(installedText).join()}],` +
+    `"networks":[${networks.map(({ text }) => text).join()}],"node":${canonicalJson(itself)},` +
+    `"retained":${textOf(retained)},"v":1}`;
   return {
     v: 1,
     clusterId,
     incarnation,
     node: itself,
     networks: networks.map(({ network }) => network),
+    retained,
+    installed: installed.flat(),
+    goneUpTo,
     digest: encodeBase64url(sha256(encodeUtf8(text))),
   };
 }
 
 function projectNetwork(tables: Tables, networkId: Id): ProjectedText {
   const index = tables.networkIndex(networkId);
-  index.projected ??= makeText(makeNetwork(tables, networkId));
+  if (index.projected === null) {
+    const network = makeNetwork(tables, networkId);
+    index.projected = { network, text: textOf(network) };
+  }
   return index.projected;
 }
 
-function makeText(network: ProjectedNetwork): ProjectedText {
-  const endpoints = network.endpoints.map((endpoint) => ({ ...endpoint }));
-  return { network, text: canonicalJson({ ...network, endpoints }) };
+/** Canonical JSON of what is JSON, though interfaces cannot say that they are. */
+function textOf(value: object): string {
+  return canonicalJson(value as Parameters<typeof canonicalJson>[0]);
 }
 
 function makeNetwork(tables: Tables, networkId: Id): ProjectedNetwork {
@@ -63,7 +98,7 @@ function makeNetwork(tables: Tables, networkId: Id): ProjectedNetwork {
   const vteps = new Map<Id, string>();
   for (const nodeId of index.nodes.keys()) {
     const node = present(tables.nodes.get(nodeId), "The node of an endpoint");
-    mtuBytes = Math.min(mtuBytes, overlayMtuBytes(node));
+    mtuBytes = Math.min(mtuBytes, overlayMtuBytes(network, node));
     vteps.set(nodeId, node.facts.vtepAddress);
   }
   const endpoints = index.endpoints.ordered().map(
@@ -72,19 +107,25 @@ function makeNetwork(tables: Tables, networkId: Id): ProjectedNetwork {
       return { id, name, ip, mac, nodeId, vtepAddress };
     },
   );
+  const { id, name, vni, subnet, keys } = network;
   return {
-    id: network.id,
-    name: network.name,
-    vni: network.vni,
-    subnet: network.subnet,
+    id,
+    name,
+    vni,
+    subnet,
     mtuBytes,
-    port: tables.requireCluster().settings.plainVxlanPort,
-    encrypted: network.encrypted,
+    port: keys === null
+      ? tables.requireCluster().settings.plainVxlanPort
+      : encryptedPort(tables, keys),
+    encryption: projectEncryption(tables, network),
     endpoints,
   };
 }
 
-function overlayMtuBytes({ facts }: Node): number {
-  const { family } = IpAddress.parse(facts.vtepAddress);
-  return facts.underlayMtuBytes - VXLAN_OVERHEAD_BYTES[family];
+/** The largest inner packet that the node's underlay carries. */
+function overlayMtuBytes({ keys }: Network, { facts }: Node): number {
+  const carriedBytes = facts.underlayMtuBytes - IP_BYTES[IpAddress.parse(facts.vtepAddress).family];
+  if (keys === null) return carriedBytes - VXLAN_BYTES;
+  const paddedBytes = carriedBytes - ESP_BYTES;
+  return paddedBytes - paddedBytes % ESP_ALIGNMENT_BYTES - ESP_TRAILER_BYTES - VXLAN_BYTES;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { jsonDigest } from "../base/mod.ts";
 import { Conversation, idOf } from "./conversation_test.ts";
-import { project, type Projection } from "./mod.ts";
+import { NOTHING_INSTALLED, project, type Projection } from "./mod.ts";
 
 function after(...lines: readonly string[]): Conversation {
   const conversation = new Conversation();
@@ -13,7 +13,7 @@ function after(...lines: readonly string[]): Conversation {
 }
 
 function projected({ state }: Conversation, node: string): Projection {
-  const projection = project(state, idOf(node));
+  const projection = project(state, idOf(node), NOTHING_INSTALLED);
   assert.ok(projection !== null);
   return projection;
 }
@@ -21,7 +21,7 @@ function projected({ state }: Conversation, node: string): Projection {
 Deno.test("a member sees its networks whole", () => {
   const c = after("network shop", "endpoint shop/web@host1", "endpoint shop/-db@host2");
   const { networks, node, clusterId, incarnation } = projected(c, "host1");
-  assert.deepEqual(node, { id: idOf("host1"), index: 1, vtepAddress: "192.0.2.1" });
+  assert.deepEqual(node, { id: idOf("host1"), index: 1, vtepAddress: "192.0.2.1", bootKey: null });
   assert.deepEqual([clusterId, incarnation], [idOf("cluster"), idOf("incarnation")]);
   const web = {
     id: idOf("web"),
@@ -46,7 +46,7 @@ Deno.test("a member sees its networks whole", () => {
     subnet: "10.64.0.0/24",
     mtuBytes: 1450,
     port: 19999,
-    encrypted: false,
+    encryption: null,
     endpoints: [web, db].sort((left, right) => left.id < right.id ? -1 : 1),
   }]);
 });
@@ -73,8 +73,8 @@ Deno.test("a node sees nothing of a network on which it has no endpoint", () => 
 
 Deno.test("who is no member has no projection", () => {
   const c = after("remove host2");
-  assert.equal(project(c.state, idOf("host2")), null);
-  assert.equal(project(c.state, idOf("nobody")), null);
+  assert.equal(project(c.state, idOf("host2"), NOTHING_INSTALLED), null);
+  assert.equal(project(c.state, idOf("nobody"), NOTHING_INSTALLED), null);
 });
 
 Deno.test("the MTU is the least of a person's choice and what members' underlays leave", () => {
@@ -121,8 +121,20 @@ Deno.test("the digest is that of the rest of the projection", () => {
     "network blog",
     "endpoint shop/w@host1 blog/b@host1 shop/x@host2",
   );
-  const { digest, ...content } = projected(c, "host1");
-  assert.equal(digest, jsonDigest(JSON.parse(JSON.stringify(content))));
+  for (
+    const line of [
+      "network bank encrypted=x",
+      "endpoint bank/y@host1 bank/z@host2",
+      "drop z",
+      "remove host3",
+    ]
+  ) {
+    c.say(line);
+    for (const node of ["host1", "host2"]) {
+      const { digest, ...content } = projected(c, node);
+      assert.equal(digest, jsonDigest(JSON.parse(JSON.stringify(content))), line);
+    }
+  }
 });
 
 Deno.test("equal content has one digest, whatever the order in which it came to be", () => {

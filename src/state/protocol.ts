@@ -1,5 +1,5 @@
 import type { Id } from "../base/mod.ts";
-import type { NodeFacts } from "./types.ts";
+import type { BootKey, NodeFacts } from "./types.ts";
 
 /** A manager, as members reach it. */
 export interface ManagerAddress {
@@ -65,6 +65,33 @@ export interface CertifyReply {
   readonly roots: readonly string[];
 }
 
+/** What a node tells of its SAs on one encrypted network. */
+export interface ReportedEpochs {
+  /** Which network. */
+  readonly networkId: Id;
+  /**
+   * Epochs of which it has SAs, retired ones too, ascending. Of a live one: all inbound SAs that it may
+   * have, from holders up to `upTo`, are there.
+   */
+  readonly installed: readonly number[];
+  /** The highest revision of a holder in the projection that the kernel has. */
+  readonly upTo: number;
+  /** The oldest epoch that it still sends with, to any peer; null when it sends to nobody. */
+  readonly oldestSending: number | null;
+  /** A pair is closed until the epoch after this one, or an SA nears its end; null: all is well. */
+  readonly wantsAfter: number | null;
+}
+
+/** Answer to a {@linkcode NodeReport}. */
+export interface ReportReply {
+  /** Of this format. */
+  readonly v: 1;
+  /** The later of state time and leader's clock. */
+  readonly stateTimeMs: number;
+  /** The highest number of a report of this node that managers had seen before this one. */
+  readonly seenBefore: number;
+}
+
 /** `POST /v1/self/report`: what a node tells the leader, every few seconds and at each change. */
 export interface NodeReport {
   /** Of this format. */
@@ -79,6 +106,15 @@ export interface NodeReport {
   readonly gone: readonly Id[];
   /** Why the kernel does not have all of the projection, or null. */
   readonly lastError: string | null;
+  /** Each report has one of its own, a repeated try too, above all that this host has sent before. */
+  readonly number: number;
+  /** Null: the host can have no encrypted networks. */
+  readonly bootKey: Pick<BootKey, "publicKey" | "bootId"> & { readonly incarnation: Id } | null;
+  /**
+   * Of every encrypted network of which its kernel has SAs, or should have. Null: this process has not
+   * looked yet, and what was told before still holds.
+   */
+  readonly epochs: readonly ReportedEpochs[] | null;
   /** What the host is like now. */
   readonly facts: NodeFacts;
 }

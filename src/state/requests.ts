@@ -63,6 +63,13 @@ export class Requests {
     return { kind: "new" };
   }
 
+  /** Whether there is an answer to give again. */
+  isKept(request: Pick<Entry, "principal" | "requestId">, timeMs: number): boolean {
+    const key = keyOf(request);
+    const record = this.generated.get(key) ?? this.keyed.get(key);
+    return record !== undefined && record.expiresAtMs >= timeMs;
+  }
+
   /** Keeps the answer of a request that {@linkcode judge} found to be new. */
   keep(envelope: Envelope, timeMs: number, outcome: Outcome): void {
     const { requestId, principal, bodyHash, from } = envelope;

@@ -7,13 +7,17 @@ import type { Settings } from "./types.ts";
 const SECOND_MS = 1000;
 const DAY_MS = 24 * 60 * 60 * SECOND_MS;
 /** Slots of encrypted networks, each with a UDP port of its own. */
-const SLOTS = 8192;
+export const SLOTS = 8192;
 
 const addressPool: Check<string> = (value, at) => subnet(8, 24)(value, at);
 
+/** How often a network gets a new key. */
+export const rotationIntervalMs: Check<number> = integer(5 * SECOND_MS, 30 * DAY_MS);
+
 const fields = {
   certificateValidityMs: integer(30 * SECOND_MS, 3650 * DAY_MS),
-  keyRotationIntervalMs: integer(5 * SECOND_MS, 30 * DAY_MS),
+  keyRotationIntervalMs: rotationIntervalMs,
+  epochLimitMs: integer(10 * SECOND_MS, 30 * DAY_MS),
   addressPool,
   subnetPrefixLength: integer(8, 29),
   controlPort: integer(1, 65535),
@@ -25,6 +29,7 @@ const fields = {
 export const DEFAULT_SETTINGS: Settings = {
   certificateValidityMs: 90 * DAY_MS,
   keyRotationIntervalMs: DAY_MS / 2,
+  epochLimitMs: DAY_MS,
   // Clear of the defaults of Docker, Kubernetes, k3s and the large clouds.
   addressPool: "10.64.0.0/11",
   subnetPrefixLength: 24,

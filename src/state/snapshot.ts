@@ -7,17 +7,34 @@ import {
   InvariantError,
   type Json,
 } from "../base/mod.ts";
-import { array, type Check, flag, integer, isObject, nullable, object, text } from "./check.ts";
+import { array, type Check, integer, isObject, nullable, object, text } from "./check.ts";
 import { type ClusterState, internalsOf, stateOf } from "./cluster_state.ts";
 import { StateDecodeError } from "./decode_error.ts";
 import { parseVersioned } from "./entry.ts";
 import { Rejected, rejectValue } from "./rejected.ts";
 import { Requests } from "./requests.ts";
 import type { RoundRobinState } from "./round_robin.ts";
-import { settings } from "./settings.ts";
+import { settings, SLOTS } from "./settings.ts";
+import {
+  bootKey,
+  keys,
+  type NetworkSecrets,
+  networkSecrets,
+  restoreKeys,
+  secretsOf,
+  waitingNumber,
+} from "./snapshot_keys.ts";
 import { subnet } from "./subnet.ts";
 import { type Cluster, Tables } from "./tables.ts";
-import type { Endpoint, Network, Node, Outcome, RequestRecord, Token } from "./types.ts";
+import type {
+  Endpoint,
+  Network,
+  Node,
+  Outcome,
+  RequestRecord,
+  Token,
+  WaitingNumber,
+} from "./types.ts";
 import {
   allowedNodes,
   authority,
@@ -50,7 +67,10 @@ export function encodeSnapshot(state: ClusterState): Bytes {
     networks: byId(tables.networks),
     endpoints: byId(tables.endpoints),
     tokens: byId(tables.tokens),
-    nodeIndexes: tables.nodeIndexes.save(),
+    secrets: secretsOf(tables),
+    waiting: [...tables.keys.waiting],
+    nodeIndexes: tables.keys.indexes.save(),
+    slots: tables.keys.slots.save(),
     vnis: tables.vnis.save(),
     generated: [...requests.generated.values()],
     keyed: [...requests.keyed.values()],
@@ -93,7 +113,11 @@ interface Contents {
   readonly networks: readonly Network[];
   readonly endpoints: readonly Endpoint[];
   readonly tokens: readonly Token[];
+  readonly secrets: readonly NetworkSecrets[];
+  /** In the order in which they came. */
+  readonly waiting: readonly WaitingNumber[];
   readonly nodeIndexes: RoundRobinState;
+  readonly slots: RoundRobinState;
   readonly vnis: RoundRobinState;
   readonly generated: readonly RequestRecord[];
   readonly keyed: readonly RequestRecord[];
@@ -111,6 +135,8 @@ const node: Check<Node> = object({
   labels,
   facts: nodeFacts,
   certificates: array(certificateRecord, 1, 2),
+  bootKey: nullable(bootKey),
+  underlayRevision: revision,
   tokenId: nullable(id),
   joinedAtMs: time,
   revision,
@@ -124,7 +150,7 @@ const network: Check<Network> = object({
   labels,
   mtuBytes: nullable(mtuBytes),
   allowedNodes,
-  encrypted: flag,
+  keys: nullable(keys),
   createdAtMs: time,
   revision,
 }, {});
@@ -181,7 +207,10 @@ const contents: Check<Contents> = object({
   networks: array(network, 0, ANY),
   endpoints: array(endpoint, 0, ANY),
   tokens: array(token, 0, ANY),
+  secrets: array(networkSecrets, 0, ANY),
+  waiting: array(waitingNumber, 0, ANY),
   nodeIndexes: roundRobin(1, 65535),
+  slots: roundRobin(0, SLOTS - 1),
   vnis: roundRobin(4096, 2 ** 24 - 1),
   generated: array(request, 0, ANY),
   keyed: array(request, 0, ANY),
@@ -196,7 +225,7 @@ function restore(from: Contents): ClusterState {
   for (const one of ascending(from.networks, "networks")) tables.putNetwork(one);
   for (const one of ascending(from.endpoints, "endpoints")) tables.addEndpoint(one);
   for (const one of ascending(from.tokens, "tokens")) tables.putToken(one);
-  tables.nodeIndexes.restore(from.nodeIndexes, from.nodes.map(({ index }) => index));
+  restoreKeys(tables, from);
   tables.vnis.restore(from.vnis, from.networks.map(({ vni }) => vni));
   const requests = new Requests();
   for (const record of from.generated) requests.restore(record, requests.generated);

@@ -1,5 +1,6 @@
 import { assert, Cidr, type Id, IpAddress, present } from "../base/mod.ts";
 import { EndpointSet } from "./endpoint_set.ts";
+import { KeyTables } from "./key_tables.ts";
 import { type Ipv4Prefix, PrefixIndex, toIpv4Prefix } from "./prefix_index.ts";
 import { RoundRobin } from "./round_robin.ts";
 import type { ProjectedNetwork } from "./projection.ts";
@@ -70,7 +71,7 @@ export class Tables {
   readonly networks: Map<Id, Network> = new Map();
   readonly endpoints: Map<Id, Endpoint> = new Map();
   readonly tokens: Map<Id, Token> = new Map();
-  readonly nodeIndexes: RoundRobin = new RoundRobin(1, 65535, 65535);
+  readonly keys: KeyTables = new KeyTables();
   readonly vnis: RoundRobin = new RoundRobin(4096, 2 ** 24 - 1, REMEMBERED_VNIS);
 
   readonly nodeByName: Map<string, Node> = new Map();
@@ -119,25 +120,22 @@ export class Tables {
     this.nodeByName.set(node.facts.hostname.toLowerCase(), node);
     for (const { spkiHash } of node.certificates) this.nodeBySpki.set(spkiHash, node);
     if (node.role === "manager") this.managerCount++;
+    if (old?.bootKey !== node.bootKey || old?.facts !== node.facts) this.#projectAnew(node.id);
     if (old?.facts === node.facts) return;
     if (old !== undefined) this.#freeHostPrefixes(old);
     for (const prefix of hostPrefixes(node)) this.hostPrefixes.add(prefix, node.id);
-    for (const networkId of this.nodeIndex(node.id).networks.keys()) {
-      this.networkIndex(networkId).projected = null;
-    }
   }
 
-  /** Takes away a node that has no endpoints, and frees its number. */
+  /** Takes away a node that has no endpoints. Its number is given back by the caller. */
   deleteNode(node: Node): void {
     assert(this.nodeIndex(node.id).endpoints.size === 0, "a node goes after its endpoints");
     this.#unindexNode(node);
     this.#freeHostPrefixes(node);
     this.nodes.delete(node.id);
     this.#nodeIndex.delete(node.id);
-    this.nodeIndexes.release(node.index);
   }
 
-  /** Adds a network or replaces it: name, VNI and subnet never change. */
+  /** Adds a network or replaces it: name, VNI, slot and subnet never change. */
   putNetwork(network: Network): void {
     if (this.networks.has(network.id)) this.networkIndex(network.id).projected = null;
     else {
@@ -154,11 +152,12 @@ export class Tables {
       });
       this.subnets.add(prefix, network.id);
     }
+    this.keys.replace(network.id, this.networks.get(network.id)?.keys ?? null, network.keys);
     this.networks.set(network.id, network);
     this.networkByName.set(network.name, network);
   }
 
-  /** Takes away a network that has no endpoints, and frees its VNI. */
+  /** Takes away a network that has no endpoints, and frees its VNI. Its slot is given back by the caller. */
   deleteNetwork(network: Network): void {
     const index = this.networkIndex(network.id);
     assert(index.endpoints.size === 0, "a network goes after its endpoints");
@@ -168,6 +167,7 @@ export class Tables {
     this.networkByName.delete(network.name);
     this.#networkIndex.delete(network.id);
     this.vnis.release(network.vni);
+    this.keys.replace(network.id, network.keys, null);
   }
 
   addEndpoint(endpoint: Endpoint): void {
@@ -209,6 +209,15 @@ export class Tables {
   deleteToken(token: Token): void {
     this.tokens.delete(token.id);
     this.tokenBySecret.delete(token.secretHash);
+  }
+
+  /** A node is another one in the eyes of those it shares networks with, or did. */
+  #projectAnew(nodeId: Id): void {
+    for (
+      const networkId of [...this.nodeIndex(nodeId).networks.keys(), ...this.keys.heldBy(nodeId)]
+    ) {
+      this.networkIndex(networkId).projected = null;
+    }
   }
 
   #freeHostPrefixes(node: Node): void {

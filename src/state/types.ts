@@ -9,6 +9,8 @@ export interface Settings {
   readonly certificateValidityMs: number;
   /** How often encrypted networks get a new key, 5 s … 30 days. */
   readonly keyRotationIntervalMs: number;
+  /** So long after the next epoch began, an epoch goes even if members still send with it, 10 s … 30 days. */
+  readonly epochLimitMs: number;
   /** Where subnets come from when nobody chooses one, `10.64.0.0/11`. */
   readonly addressPool: string;
   /** Length of the subnets that are cut from the pool, `24`. */
@@ -79,6 +81,20 @@ export interface NodeFacts {
   readonly featureLevel: number;
 }
 
+/** The public half of a host's boot key, as the node itself has reported it. */
+export interface BootKey {
+  /** X25519, 32 bytes in base64url. The private half never leaves the host's `/run`. */
+  readonly publicKey: string;
+  /** The kernel's boot id when it was made. */
+  readonly bootId: string;
+  /** The cluster's incarnation when it was committed: one of another is of no use. */
+  readonly incarnation: Id;
+  /** Number of the report that it came with. */
+  readonly reportNumber: number;
+  /** Of its commitment. */
+  readonly revision: number;
+}
+
 /** A member. Whether it is alive is not in the log: the leader knows that. */
 export interface Node {
   /** For its whole life; in its certificates too. */
@@ -93,6 +109,10 @@ export interface Node {
   readonly facts: NodeFacts;
   /** Newest first, at most two: both are good until they expire. */
   readonly certificates: readonly CertificateRecord[];
+  /** Null until its host has reported one. */
+  readonly bootKey: BootKey | null;
+  /** Revision at which it had its VTEP address first. */
+  readonly underlayRevision: number;
   /** Which token let it in. */
   readonly tokenId: Id | null;
   /** State time. */
@@ -105,6 +125,58 @@ export interface Node {
 export type AllowedNodes =
   | "any"
   | { readonly ids: readonly Id[]; readonly labels: Labels };
+
+/** An epoch of an encrypted network. Its secret is kept apart from the objects that people see. */
+export interface Epoch {
+  /** 1 and above; each is one more than the one before. */
+  readonly epoch: number;
+  /** State time at which it began. */
+  readonly sinceMs: number;
+}
+
+/** A node that may have SAs of an encrypted network. */
+export interface KeyHolder {
+  /** Who. */
+  readonly nodeId: Id;
+  /** Revision at which its first endpoint came (again): peers have to know it from then on. */
+  readonly since: number;
+  /**
+   * Null while it has an endpoint. Otherwise the newest epoch that lived when its last one went: SAs of
+   * that and of older ones stay where they are, for a key is never installed twice.
+   */
+  readonly leftAtEpoch: number | null;
+}
+
+/** What an encrypted network has beside what every network has. */
+export interface NetworkKeys {
+  /** 0 … 8191: its UDP port, its reqid, and a part of its SPIs. */
+  readonly slot: number;
+  /** Null: the cluster's setting. */
+  readonly rotationIntervalMs: number | null;
+  /** That live: newest first, 1 … 6. */
+  readonly epochs: readonly Epoch[];
+  /** Ordered by node. */
+  readonly holders: readonly KeyHolder[];
+  /**
+   * Members that were holders and have none of the secrets any more. Nobody has said that their SAs are
+   * gone: the slot does not become free without them. Ordered.
+   */
+  readonly formerHolders: readonly Id[];
+  /** A node was removed: the next epoch begins as soon as it may, whatever the interval is. */
+  readonly rotation: "by-interval" | "due";
+}
+
+/** A slot or a node's index that is in use no more, but may still be in SAs. */
+export interface WaitingNumber {
+  /** What it is a number of. */
+  readonly kind: "slot" | "index";
+  /** The number. */
+  readonly number: number;
+  /** At which its network or node went. */
+  readonly revision: number;
+  /** Members that may have SAs of it, at least one, ordered. */
+  readonly nodes: readonly Id[];
+}
 
 /** An isolated overlay network. */
 export interface Network {
@@ -122,11 +194,14 @@ export interface Network {
   readonly mtuBytes: number | null;
   /** Every node with an endpoint on it is allowed. */
   readonly allowedNodes: AllowedNodes;
-  /** Whether hosts encrypt it between them; chosen when it is made. */
-  readonly encrypted: boolean;
+  /** Null: hosts send it to each other in the clear. Chosen when it is made. */
+  readonly keys: NetworkKeys | null;
   /** State time. */
   readonly createdAtMs: number;
-  /** Of the last change of the network itself; its endpoints have their own. */
+  /**
+   * Of the last change of the network itself. Its endpoints have their own; and what happens to keys is
+   * nobody's change, so that it makes no `If-Match` of a person fail.
+   */
   readonly revision: number;
 }
 
@@ -204,6 +279,10 @@ export type RejectionCode =
   | "in-use"
   | "node-not-allowed"
   | "encryption-unavailable"
+  | "slots-exhausted"
+  | "not-encrypted"
+  | "epoch-conflict"
+  | "stale-key"
   | "token-unknown"
   | "token-expired"
   | "token-used-up"
@@ -213,6 +292,7 @@ export type RejectionCode =
   | "request-expired"
   | "request-reused"
   | "too-many-requests"
+  | "rotation-waiting"
   | "csr-rejected"
   | "clock-skewed"
   | "address-unreachable"

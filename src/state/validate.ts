@@ -19,6 +19,12 @@ export const sha256Text: Check<string> = pattern(
   "a SHA-256 in base64url, 43 characters",
 );
 
+/** 32 bytes in base64url that are no hash: a key. What is wrong with it is said without showing it. */
+export const key32: Check<string> = pattern(
+  /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/,
+  "32 bytes in base64url, 43 characters",
+);
+
 /** 128 bits in base32. */
 export const id: Check<string> = (value, at) => {
   if (typeof value !== "string" || !isId(value)) rejectValue(at, "The value must be an id");
