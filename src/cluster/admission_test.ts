@@ -38,11 +38,11 @@ class Joiner implements AsyncDisposable {
     return joiner;
   }
 
-  async request(secret: Uint8Array, changes: Partial<JoinRequest> = {}): Promise<JoinRequest> {
+  request(secret: Uint8Array, changes: Partial<JoinRequest> = {}): JoinRequest {
     return {
       v: 1,
       secret: encodeBase32(secret),
-      csr: encodeBase64url((await createKeyAndCsr()).csr),
+      csr: encodeBase64url(createKeyAndCsr().csr),
       facts: factsOf("joiner", {
         controlAddress: `${this.address}:7443`,
         vtepAddress: this.address,
@@ -74,7 +74,7 @@ Deno.test("a host that has a token and answers is taken in", sanitized, async ()
   await using _ = joiner;
   await using __ = cluster;
   const { secret, id: tokenId } = await cluster.token();
-  const request = await joiner.request(secret);
+  const request = joiner.request(secret);
   const reply = await cluster.plane.join(request, "192.0.2.7");
   const trust = { clusterId: reply.clusterId, roots: reply.roots.map(decodeBase64url) };
   const identity = verifyPeer(decodeBase64url(reply.certificate), trust, Date.now());
@@ -93,14 +93,14 @@ Deno.test("the same token and key get the same again, and spend one use", saniti
   await using _ = joiner;
   await using __ = cluster;
   const { secret, id } = await cluster.token();
-  const request = await joiner.request(secret);
+  const request = joiner.request(secret);
   const first = await cluster.plane.join(request, "192.0.2.7");
   const again = await cluster.plane.join(request, "192.0.2.7");
   assert.equal(again.nodeId, first.nodeId);
   assert.equal(again.certificate, first.certificate);
   assert.equal(cluster.plane.state.tokens.get(id)?.usesLeft, 0);
   assert.equal(cluster.plane.state.nodes.size, 2);
-  const another = await joiner.request(secret, {
+  const another = joiner.request(secret, {
     facts: { ...request.facts, hostname: "another" },
   });
   await assert.rejects(cluster.plane.join(another, "192.0.2.7"), refusal("token-used-up"));
@@ -114,7 +114,7 @@ Deno.test("a token that is unknown or has expired lets nobody in", sanitized, as
     clock,
     settings: { plainVxlanPort: joiner.port },
   });
-  const guess = await joiner.request(testRandom.bytes(16));
+  const guess = joiner.request(testRandom.bytes(16));
   await assert.rejects(cluster.plane.join(guess, "192.0.2.7"), refusal("token-unknown"));
   for (const secret of ["", "not base32!"]) {
     await assert.rejects(
@@ -124,7 +124,7 @@ Deno.test("a token that is unknown or has expired lets nobody in", sanitized, as
   }
   const { secret } = await cluster.token({ lifetimeMs: 60_000 });
   clock.jump(60_000);
-  const late = await joiner.request(secret, { nowMs: clock.nowMs() });
+  const late = joiner.request(secret, { nowMs: clock.nowMs() });
   // The probe's own timers are the test's clock's: nothing is sent before it is turned.
   const joining = cluster.plane.join(late, "192.0.2.7");
   const refused = assert.rejects(joining, refusal("token-expired"));
@@ -144,11 +144,11 @@ Deno.test("clocks that differ by more than five minutes are told apart", sanitiz
     [-360_000, /6 minutes behind/],
   ];
   for (const [offMs, text] of skewed) {
-    const request = await joiner.request(secret, { nowMs: Date.now() + offMs });
+    const request = joiner.request(secret, { nowMs: Date.now() + offMs });
     await assert.rejects(cluster.plane.join(request, "192.0.2.7"), refusal("clock-skewed", text));
   }
   await cluster.plane.join(
-    await joiner.request(secret, { nowMs: Date.now() + 240_000 }),
+    joiner.request(secret, { nowMs: Date.now() + 240_000 }),
     "192.0.2.7",
   );
 });
@@ -172,7 +172,7 @@ Deno.test("an answer that is not the probe is none", sanitized, async () => {
   await using _ = joiner;
   await using __ = cluster;
   const { secret } = await cluster.token();
-  const request = await joiner.request(secret);
+  const request = joiner.request(secret);
   await assert.rejects(cluster.plane.join(request, "192.0.2.7"), refusal("address-unreachable"));
 });
 
@@ -182,7 +182,7 @@ Deno.test("each address is probed, and a lost packet is sent again", sanitized, 
   await using _ = joiner;
   await using __ = cluster;
   const { secret } = await cluster.token();
-  const request = await joiner.request(secret);
+  const request = joiner.request(secret);
   // Nothing answers at the control address.
   const facts = { ...request.facts, controlAddress: "127.78.0.1:7443" };
   await assert.rejects(
@@ -203,7 +203,7 @@ Deno.test("a request that is no good is refused before anything is probed", sani
   await using _ = joiner;
   await using __ = cluster;
   const { secret } = await cluster.token();
-  const good = await joiner.request(secret);
+  const good = joiner.request(secret);
   const bad: [Partial<JoinRequest>, string, string][] = [
     [{ csr: "AAAA" }, "csr-rejected", "/csr"],
     [{ probe: "" }, "invalid-value", "/probe"],

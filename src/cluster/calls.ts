@@ -16,6 +16,36 @@ export interface WriteRequest {
   readonly bodyHash: string;
 }
 
+/** A network that somebody wants; the secret of its first epoch is still to come. */
+export interface NetworkWriteRequest extends Omit<WriteRequest, "command"> {
+  /** The command but for the secret. */
+  readonly network: Omit<CommandBodies["network.create"], "encryption"> & {
+    /** Absent: it is not encrypted. */
+    readonly encryption?: { readonly rotationIntervalMs?: number };
+  };
+}
+
+/** Somebody wants a network to have a new key. */
+export interface RotateRequest extends Omit<WriteRequest, "command"> {
+  /** Which network. */
+  readonly networkId: Id;
+}
+
+/** What a holder of a network's keys has told of them. */
+export interface MemberReport {
+  /** Who. */
+  readonly nodeId: Id;
+  /** `left`: it has no endpoint on it any more. */
+  readonly state: "attached" | "left";
+  /** Null: nothing to this leader. */
+  readonly report: {
+    /** Epochs of which it has SAs. */
+    readonly installed: readonly number[];
+    /** The oldest epoch that it still sends with; null when it sends to nobody. */
+    readonly oldestSending: number | null;
+  } | null;
+}
+
 /** A token that somebody wants; the secret's hash is still to come. */
 export interface TokenWriteRequest extends Omit<WriteRequest, "command"> {
   /** The command but for the hash. */
@@ -49,4 +79,6 @@ export interface View {
   readonly state: ClusterState;
   /** What is known of a node's life. */
   liveness(nodeId: Id): Liveness;
+  /** What holders of an encrypted network's keys have told, ordered by node; none when it is not one. */
+  members(networkId: Id): readonly MemberReport[];
 }

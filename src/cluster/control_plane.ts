@@ -1,19 +1,13 @@
-import { createHmac } from "node:crypto";
 import {
   type Bytes,
   type Clock,
-  decodeBase32,
-  decodeBase64url,
-  encodeUtf8,
   formatPrincipal,
   type Id,
   type Logger,
   newId,
-  present,
   type Principal,
   type Random,
 } from "../base/mod.ts";
-import { hashSecret, makeToken, rootPinOf } from "../ca/mod.ts";
 import {
   type Applied,
   type CertifyReply,
@@ -29,6 +23,7 @@ import {
   type Node,
   type NodeReport,
   type Outcome,
+  type ReportReply,
   valueOf,
 } from "../state/mod.ts";
 import type { Store } from "../store/mod.ts";
@@ -36,6 +31,8 @@ import { Admission } from "./admission.ts";
 import type {
   CaReply,
   CertifiedPrincipal,
+  NetworkWriteRequest,
+  RotateRequest,
   TokenOutcome,
   TokenWriteRequest,
   View,
@@ -43,14 +40,15 @@ import type {
 } from "./calls.ts";
 import { Issuer } from "./issuer.ts";
 import type { ClusterMachine } from "./machine.ts";
+import { Keys } from "./keys.ts";
 import { NodeStreams } from "./node_streams.ts";
 import { Presence } from "./presence.ts";
 import { RefusedError } from "./refused_error.ts";
 import { Reports } from "./reports.ts";
+import { TokenMaker } from "./token_maker.ts";
 
 /** A recovering node is answered once in this time: its key alone proves less than a certificate. */
 const RECOVERY_INTERVAL_MS = 60_000;
-const TOKEN_LABEL = encodeUtf8("agent/token/1");
 
 /** What {@linkcode ControlPlane} stands on. */
 export interface ControlPlaneOptions {
@@ -76,6 +74,8 @@ export class ControlPlane {
   readonly #issuer: Issuer;
   readonly #admission: Admission;
   readonly #reports: Reports;
+  readonly #keys: Keys;
+  readonly #tokens: TokenMaker;
   readonly #recoveredAtMs = new Map<Id, number>();
   readonly #unwatch: () => void;
 
@@ -87,10 +87,14 @@ export class ControlPlane {
       clock: options.clock,
       state: () => this.state,
       stateTimeMs: () => this.stateTimeMs(),
+      installed: () => this.#keys.installed,
+      onSent: (nodeId, { digest, goneUpTo }) => this.#keys.sent(nodeId, digest, goneUpTo),
     });
+    this.#keys = new Keys(this, (nodeIds) => this.#streams.refresh(nodeIds), options);
     this.#issuer = new Issuer(options.clock, options.random);
     this.#admission = new Admission(this, this.#issuer, options);
     this.#reports = new Reports(this, options);
+    this.#tokens = new TokenMaker(this);
     this.#unwatch = options.store.watch((results) => this.#onApplied(results));
   }
 
@@ -123,22 +127,42 @@ export class ControlPlane {
     return {
       state: this.state,
       liveness: (nodeId) => this.#presence.of(nodeId, this.#streams.isConnected(nodeId)),
+      members: (networkId) => this.#keys.members(networkId),
     };
   }
 
   /** Puts a command into the log; resolves when it is durable and applied. */
-  async write(request: WriteRequest): Promise<Outcome> {
-    const { requestId, from, bodyHash } = request;
-    const entry: Entry = {
-      v: 1,
-      ...request.command,
-      requestId,
-      principal: formatPrincipal(request.principal),
-      bodyHash,
-      from,
-      at: this.stateTimeMs(),
-    };
-    return (await this.#options.store.propose(encodeEntry(entry))).outcome;
+  write({ principal, ...request }: WriteRequest): Promise<Outcome> {
+    return this.#propose({ ...request, principal: formatPrincipal(principal) });
+  }
+
+  /** Makes a network; the secret of an encrypted one is drawn here and shown to nobody. */
+  async createNetwork(request: NetworkWriteRequest): Promise<Outcome> {
+    return await this.#keys.createNetwork(request);
+  }
+
+  /**
+   * Begins an encrypted network's next epoch. A request that was answered before gets that answer again.
+   *
+   * @throws {RefusedError} `rotation-waiting`, with the names of those who still use an epoch that is in
+   *   the way
+   */
+  async rotateNetwork(request: RotateRequest): Promise<Outcome> {
+    await this.#options.store.read();
+    return await this.#keys.rotate(request);
+  }
+
+  /**
+   * What the leader does of its own accord.
+   *
+   * @throws {RefusedError} when the state rejects it
+   */
+  async writeOwn(command: Command): Promise<void> {
+    const requestId = this.newId();
+    const from = this.stateTimeMs();
+    const request = { command, requestId, from, bodyHash: requestId, principal: "leader" };
+    const outcome = await this.#propose(request);
+    if (!outcome.ok) throw new RefusedError(outcome.rejection);
   }
 
   /**
@@ -158,22 +182,9 @@ export class ControlPlane {
     return valueOf(command.kind, outcome.value);
   }
 
-  /**
-   * Makes a join token. Its secret is derived from the root key and the token's id, so a request
-   * that is repeated after a lost reply gets the same token, though only the hash is stored.
-   */
+  /** Makes a join token; a request that is repeated after a lost reply gets the same token. */
   async createToken(request: TokenWriteRequest): Promise<TokenOutcome> {
-    const { token, ...origin } = request;
-    const secretHash = hashSecret(this.#tokenSecret(token.id));
-    const command: Command = { kind: "token.create", body: { ...token, secretHash } };
-    const outcome = await this.write({ ...origin, command });
-    if (!outcome.ok) return { outcome, text: null };
-    const made = valueOf("token.create", outcome.value);
-    const secret = this.#tokenSecret(made.id);
-    // Made under another root key than today's: nobody knows its secret any more.
-    if (hashSecret(secret) !== made.secretHash) return { outcome, text: null };
-    const root = decodeBase64url(present(this.state.authority.roots[0], "the root certificate"));
-    return { outcome, text: makeToken({ rootSpkiPin: rootPinOf(root), secret }) };
+    return await this.#tokens.create(request);
   }
 
   /** Takes in a new member; answers the same again to the same token and key. */
@@ -226,22 +237,34 @@ export class ControlPlane {
    *
    * @throws {RefusedError} when it is no member any more
    */
-  async report(nodeId: Id, report: NodeReport): Promise<{ readonly stateTimeMs: number }> {
+  async report(nodeId: Id, report: NodeReport): Promise<ReportReply> {
     const node = this.#member(nodeId);
+    const seenBefore = this.#keys.see(nodeId, report);
     this.#presence.record(nodeId, report);
     this.#streams.heard(nodeId, report.received);
     await this.#reports.take(node, report);
-    return { stateTimeMs: this.stateTimeMs() };
+    await this.#keys.take(nodeId, report, seenBefore);
+    return { v: 1, stateTimeMs: this.stateTimeMs(), seenBefore };
   }
 
   /** Ends every stream; the store is the caller's. */
   close(): void {
     this.#unwatch();
+    this.#keys.close();
     this.#streams.closeAll();
   }
 
+  async #propose(
+    { command, ...envelope }: Omit<WriteRequest, "principal"> & { readonly principal: string },
+  ): Promise<Outcome> {
+    const entry: Entry = { v: 1, ...command, ...envelope, at: this.stateTimeMs() };
+    return (await this.#options.store.propose(encodeEntry(entry))).outcome;
+  }
+
   #onApplied(results: readonly Applied[]): void {
-    for (const { changed } of results) {
+    for (const applied of results) {
+      const { changed } = applied;
+      this.#keys.onApplied(applied);
       if (changed.managers === "changed") this.#streams.refreshAll();
       else this.#streams.refresh(changed.nodes);
       for (const nodeId of changed.removedNodes) {
@@ -272,13 +295,5 @@ export class ControlPlane {
     }
     this.#recoveredAtMs.set(nodeId, nowMs);
     return () => this.#recoveredAtMs.delete(nodeId);
-  }
-
-  #tokenSecret(tokenId: Id): Bytes {
-    const mac = createHmac("sha256", decodeBase64url(this.state.authority.rootKey));
-    return new Uint8Array(mac.update(TOKEN_LABEL).update(decodeBase32(tokenId)).digest()).slice(
-      0,
-      16,
-    );
   }
 }

@@ -18,6 +18,9 @@
 export type {
   CaReply,
   CertifiedPrincipal,
+  MemberReport,
+  NetworkWriteRequest,
+  RotateRequest,
   TokenOutcome,
   TokenWriteRequest,
   View,

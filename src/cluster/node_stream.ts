@@ -59,7 +59,7 @@ export class NodeStream {
   refresh(): void {
     if (this.#closed || !this.#acknowledged || this.#isBehind()) return;
     const state = this.#options.state();
-    const projection = project(state, this.#nodeId);
+    const projection = project(state, this.#nodeId, this.#options.installed());
     if (projection === null) return this.close();
     const managers = managerAddresses(state);
     const managersText = JSON.stringify(managers);
@@ -68,6 +68,7 @@ export class NodeStream {
     this.#sentDigest = projection.digest;
     this.#sentManagers = managersText;
     this.#acknowledged = false;
+    this.#options.onSent(this.#nodeId, projection);
     const header = { revision: state.revision, stateTimeMs: this.#options.stateTimeMs() };
     for (const frame of projectionFrames(projection, managers, header)) {
       this.#controller?.enqueue(frame);

@@ -1,5 +1,5 @@
 import { type Bytes, type Clock, type Id } from "../base/mod.ts";
-import type { ClusterState } from "../state/mod.ts";
+import type { ClusterState, InstalledSource, Projection } from "../state/mod.ts";
 import { NodeStream } from "./node_stream.ts";
 
 /** A new one that takes the old one's place, and the old one. */
@@ -12,6 +12,10 @@ export interface NodeStreamsOptions {
   readonly state: () => ClusterState;
   /** The time that the next entry would carry. */
   readonly stateTimeMs: () => number;
+  /** What nodes have told of their SAs. */
+  readonly installed: () => InstalledSource;
+  /** Called with each projection that goes out. */
+  readonly onSent: (nodeId: Id, projection: Projection) => void;
 }
 
 /** The streams on which nodes hear what they should have. */

@@ -12,13 +12,14 @@ import {
   type Random,
 } from "../base/mod.ts";
 import { checkCsr, createKeyAndCsr, hashSecret, type KeyAndCsr, parseToken } from "../ca/mod.ts";
-import type {
-  Applied,
-  CommandBodies,
-  Network,
-  NodeFacts,
-  NodeReport,
-  Settings,
+import {
+  type Applied,
+  type CommandBodies,
+  type Network,
+  type NodeFacts,
+  type NodeReport,
+  type Settings,
+  valueOf,
 } from "../state/mod.ts";
 import { openSingleStore, type Store } from "../store/mod.ts";
 import { Issuer } from "./issuer.ts";
@@ -66,6 +67,8 @@ export function factsOf(hostname: string, facts: Partial<NodeFacts> = {}): NodeF
   };
 }
 
+let reportNumber = 0;
+
 export function reportOf(facts: NodeFacts, report: Partial<NodeReport> = {}): NodeReport {
   return {
     v: 1,
@@ -74,6 +77,9 @@ export function reportOf(facts: NodeFacts, report: Partial<NodeReport> = {}): No
     attached: [],
     gone: [],
     lastError: null,
+    number: ++reportNumber,
+    bootKey: null,
+    epochs: [],
     facts,
     ...report,
   };
@@ -116,7 +122,7 @@ export class TestPlane implements AsyncDisposable {
   ): Promise<TestPlane> {
     const { clock = realClock, settings = {}, facts = factsOf("first") } = options;
     const directory = Deno.makeTempDirSync({ prefix: "agent-cluster-" });
-    const key = await createKeyAndCsr();
+    const key = createKeyAndCsr();
     const founded = await foundCluster({
       directory: `${directory}/store`,
       clock,
@@ -157,10 +163,14 @@ export class TestPlane implements AsyncDisposable {
   }
 
   /** Past admission: for tests of what comes after it. */
-  async member(hostname: string, role: "worker" | "manager" = "worker"): Promise<TestMember> {
-    const [key, token] = [await createKeyAndCsr(), await this.token({ role })];
+  async member(
+    hostname: string,
+    role: "worker" | "manager" = "worker",
+    more: Partial<NodeFacts> = {},
+  ): Promise<TestMember> {
+    const [key, token] = [createKeyAndCsr(), await this.token({ role })];
     const id = this.plane.newId();
-    const facts = factsOf(hostname);
+    const facts = factsOf(hostname, more);
     const issuer = new Issuer(this.clock, testRandom);
     const { publicKey } = checkCsr(key.csr);
     const certificate = await issuer.issueNode(this.plane.state, { id, role, publicKey });
@@ -177,8 +187,31 @@ export class TestPlane implements AsyncDisposable {
   network(name: string): Promise<Network> {
     return this.plane.writeOnce(this.manager, {
       kind: "network.create",
-      body: { id: this.plane.newId(), name, labels: {}, allowedNodes: "any", encrypted: false },
+      body: { id: this.plane.newId(), name, labels: {}, allowedNodes: "any" },
     });
+  }
+
+  /** One that is encrypted. */
+  async encrypted(name: string, rotationIntervalMs?: number): Promise<Network> {
+    const outcome = await this.plane.createNetwork({
+      ...this.origin(),
+      network: {
+        id: this.plane.newId(),
+        name,
+        labels: {},
+        allowedNodes: "any",
+        encryption: rotationIntervalMs === undefined ? {} : { rotationIntervalMs },
+      },
+    });
+    if (!outcome.ok) throw new Error(outcome.rejection.message);
+    return valueOf("network.create", outcome.value);
+  }
+
+  /** Of a request that somebody on the manager makes. */
+  origin() {
+    const requestId = this.plane.newId();
+    const from = this.plane.stateTimeMs();
+    return { principal: this.manager, requestId, from, bodyHash: requestId };
   }
 
   /** On a node; gives its id. */
@@ -221,6 +254,6 @@ export class TestPlane implements AsyncDisposable {
 }
 
 /** A request for a new key, as it travels. */
-export async function newCsr(): Promise<string> {
-  return encodeBase64url((await createKeyAndCsr()).csr);
+export function newCsr(): string {
+  return encodeBase64url(createKeyAndCsr().csr);
 }
