@@ -17,6 +17,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   "GET /v1/networks": WRITE,
   "GET /v1/networks/{network}": WRITE,
   "PATCH /v1/networks/{network}": WRITE,
+  "POST /v1/networks/{network}/rotate": WRITE,
   "DELETE /v1/networks/{network}": WRITE,
   "POST /v1/networks/{network}/endpoints": "worker* manager admin",
   "POST /v1/endpoints": "worker* manager admin",
@@ -57,6 +58,7 @@ async function setScene(): Promise<Scene> {
   };
   const networkId = await made("/v1/networks", { name: "shop" });
   await made("/v1/networks", { name: "empty" });
+  await made("/v1/networks", { name: "bank", encrypted: true });
   const path = "/v1/networks/shop/endpoints";
   return {
     client,
@@ -74,6 +76,7 @@ function requestFor(route: string, scene: Scene, whose: "own" | "other") {
   const endpoint = whose === "own" ? scene.ownEndpointId : scene.otherEndpointId;
   const [method = "", pattern = ""] = route.split(" ");
   const path = pattern
+    .replace("{network}/rotate", "bank/rotate")
     .replace("{network}", method === "DELETE" ? "empty" : "shop")
     .replace("{endpoint}", endpoint)
     .replace("{node}", node)
@@ -101,6 +104,9 @@ function requestFor(route: string, scene: Scene, whose: "own" | "other") {
       attached: [],
       gone: [],
       lastError: null,
+      number: 1,
+      bootKey: null,
+      epochs: [],
       facts: { ...factsOf("host2", 2) },
     },
     "POST /v1/self/certificate": { v: 1, csr: bytesText("csr") },

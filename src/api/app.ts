@@ -3,7 +3,7 @@ import { formatPrincipal } from "../base/mod.ts";
 import { assertAccess } from "./access.ts";
 import { clusterRoutes } from "./cluster.ts";
 import type { ClusterContext } from "./context.ts";
-import { documentRoute } from "./document.ts";
+import { documentRoute } from "./document_route.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { networkRoutes } from "./networks.ts";
 import { nodeRoutes } from "./nodes.ts";
@@ -46,7 +46,7 @@ export function clusterAppRoutes(version: string): readonly Route<ClusterContext
       access: "member",
       title: "agent, control port",
       version,
-      routes: () => routes,
+      routes: () => Promise.resolve(routes),
     }),
   ];
   return routes;

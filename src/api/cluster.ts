@@ -139,11 +139,12 @@ function answerOf(state: StateView, settings: Settings, revision: number): Answe
 /** Only what is there: to the command an absent setting is not the same as an undefined one. */
 function changedSettings({ settings = {} }: ClusterPatch): Partial<Settings> {
   const { addressPool, subnetPrefixLength, controlPort } = settings;
-  const { certificateValidityMs, keyRotationIntervalMs } = settings;
+  const { certificateValidityMs, keyRotationIntervalMs, epochLimitMs } = settings;
   const { plainVxlanPort, encryptedVxlanPortBase } = settings;
   return {
     ...(certificateValidityMs === undefined ? {} : { certificateValidityMs }),
     ...(keyRotationIntervalMs === undefined ? {} : { keyRotationIntervalMs }),
+    ...(epochLimitMs === undefined ? {} : { epochLimitMs }),
     ...(addressPool === undefined ? {} : { addressPool }),
     ...(subnetPrefixLength === undefined ? {} : { subnetPrefixLength }),
     ...(controlPort === undefined ? {} : { controlPort }),

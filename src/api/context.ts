@@ -1,5 +1,5 @@
 import { type Id, isId, type Json, type JsonObject, type Principal } from "../base/mod.ts";
-import type { Command, Network, Node } from "../state/mod.ts";
+import type { Command, Network, Node, Outcome } from "../state/mod.ts";
 import { ApiProblem, problemOfRejection } from "./problem.ts";
 import type { Control, Origin, View } from "./ports.ts";
 import { type Call, defineRoute, type Route, type RouteSpec } from "./route.ts";
@@ -54,7 +54,18 @@ export async function submit(
   command: Command,
   options: { readonly found?: Found; readonly fieldOf?: FieldNames } = {},
 ): Promise<JsonObject> {
-  const outcome = await call.context.control.write({ ...originOf(call), command });
+  return doneOf(await call.context.control.write({ ...originOf(call), command }), options);
+}
+
+/**
+ * What an outcome has made, as JSON.
+ *
+ * @throws {ApiProblem} when it is a rejection
+ */
+export function doneOf(
+  outcome: Outcome,
+  options: { readonly found?: Found; readonly fieldOf?: FieldNames } = {},
+): JsonObject {
   if (outcome.ok) return outcome.value;
   const { rejection } = outcome;
   const missing = options.found?.missing ?? null;

@@ -3,8 +3,8 @@ import type { JsonObject } from "../base/mod.ts";
 import { ACCESS } from "./access.ts";
 import { type ProblemCode, PROBLEMS } from "./problem.ts";
 import { MAX_BODY_BYTES } from "./input.ts";
-import { defineRoute, type Route, type RouteFacts } from "./route.ts";
-import { jsonObject, noQuery, nothing, schemaNames } from "./schema/parts.ts";
+import type { Route, RouteFacts } from "./route.ts";
+import { noQuery, nothing, schemaNames } from "./schema/parts.ts";
 
 /** What every route may answer, beside its own problems. */
 const COMMON_PROBLEMS: readonly ProblemCode[] = ["busy", "not-leader", "unavailable", "internal"];
@@ -42,31 +42,6 @@ export function openApiDocument(
     paths,
     components: { schemas: { Problem: problemSchema(), ...schemas } },
   };
-}
-
-/** `GET /openapi.json` for the routes that `routes` gives when it is asked. */
-export function documentRoute<Context>(
-  options: {
-    readonly access: Route<Context>["access"];
-    readonly title: string;
-    readonly version: string;
-    readonly routes: () => readonly Described[];
-  },
-): Route<Context> {
-  const { access, title, version, routes } = options;
-  return defineRoute({
-    method: "GET",
-    path: "/openapi.json",
-    operationId: "getOpenApiDocument",
-    summary: "This document",
-    access,
-    status: 200,
-    problems: [],
-    body: nothing,
-    query: noQuery,
-    reply: jsonObject,
-    handle: () => ({ body: openApiDocument(routes(), { title, version }) }),
-  });
 }
 
 /** Schemas that have a name, by it. */

@@ -16,7 +16,10 @@ Deno.test("every route is in the document, with its rule, its parameters and its
       assert.ok(operation.summary && operation.description);
       const inPath = operation.parameters.filter((one: { in: string }) => one.in === "path");
       assert.equal(inPath.length, path.includes("{") ? 1 : 0);
-      assert.equal(operation.requestBody !== undefined, method === "post" || method === "patch");
+      assert.equal(
+        operation.requestBody !== undefined,
+        (method === "post" || method === "patch") && !path.endsWith("/rotate"),
+      );
       const good = Object.entries<never>(operation.responses).filter(([status]) => status < "300");
       assert.equal(good.length, 1);
     }

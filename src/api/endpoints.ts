@@ -30,6 +30,7 @@ const ENDPOINT_IN_PATH = { in: "path", field: "endpoint" } as const;
 const PROBLEMS_OF_CREATION = [
   "not-found",
   "node-not-allowed",
+  "encryption-unavailable",
   "name-taken",
   "address-taken",
   "address-outside-subnet",

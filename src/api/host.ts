@@ -1,4 +1,6 @@
 import { type HostContext, hostRoute } from "./host_context.ts";
+import type { Projection } from "../state/mod.ts";
+import type { ProjectionView } from "./host_types.ts";
 import { ApiProblem } from "./problem.ts";
 import type { Route } from "./route.ts";
 import { hostStatus, planView, projection } from "./schema/host.ts";
@@ -16,7 +18,7 @@ const getStatus = hostRoute({
   body: nothing,
   query: noQuery,
   reply: hostStatus,
-  handle: ({ context }) => ({ body: context.host.status() }),
+  handle: async ({ context }) => ({ body: await context.host.status() }),
 });
 
 const getPlan = hostRoute({
@@ -46,7 +48,7 @@ const getProjection = hostRoute({
   reply: projection,
   handle: ({ context }) => {
     const newest = context.host.projection();
-    if (newest !== null) return { body: newest };
+    if (newest !== null) return { body: shownOf(newest) };
     throw new ApiProblem("not-found", "This host has not heard from a leader since it started");
   },
 });
@@ -64,6 +66,17 @@ const getHealth = hostRoute({
   reply: healthView,
   handle: () => ({ body: { status: "ok" } }),
 });
+
+/** Secrets of networks are for the kernel only: not even this host's root is shown them. */
+function shownOf(projection: Projection): ProjectionView {
+  const networks = projection.networks.map(({ encryption, ...network }) => ({
+    ...network,
+    encryption: encryption === null
+      ? null
+      : { ...encryption, epochs: encryption.epochs.map(({ epoch }) => epoch) },
+  }));
+  return { ...projection, networks };
+}
 
 /** What is about this host alone, but for attachments. */
 export const hostRoutes: readonly Route<HostContext>[] = [

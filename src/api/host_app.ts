@@ -1,6 +1,5 @@
-import { clusterAppRoutes } from "./app.ts";
 import { attachmentRoutes } from "./attachments.ts";
-import { documentRoute } from "./document.ts";
+import { documentRoute } from "./document_route.ts";
 import { hostRoutes } from "./host.ts";
 import type { HostContext } from "./host_context.ts";
 import { MAX_BODY_BYTES, readBody } from "./input.ts";
@@ -27,7 +26,8 @@ export function hostAppRoutes(version: string): readonly Route<HostContext>[] {
     access: "local-root",
     title: "agent, a host's own socket",
     version,
-    routes: () => {
+    routes: async () => {
+      const { clusterAppRoutes } = await import("./app.ts");
       const all = [...own, document];
       const taken = new Set(all.map(({ path }) => path));
       const forwarded = clusterAppRoutes(version).filter(({ path }) =>

@@ -96,6 +96,7 @@ class TestHost implements HostControl {
       vtepAddress: "192.0.2.2",
       connected: true,
       leaderAddress: null,
+      encryption: "ok",
       certificateNotAfter: "2026-01-31T12:00:00.000Z",
       applied: hashOf("projection"),
       ready: true,
@@ -356,11 +357,30 @@ Deno.test("status, plan, projection and health are the host's own", async () => 
     v: 1,
     clusterId: state.clusterId,
     incarnation: state.incarnation,
-    node: { id: workerId, index: 2, vtepAddress: "192.0.2.2" },
-    networks: [],
+    node: { id: workerId, index: 2, vtepAddress: "192.0.2.2", bootKey: null },
+    networks: [{
+      id: client.host.control.newId(),
+      name: "shop",
+      vni: 4096,
+      subnet: "10.64.0.0/24",
+      mtuBytes: 1416,
+      port: 20005,
+      encryption: {
+        slot: 5,
+        epochs: [{ epoch: 3, secret: hashOf("the secret") }],
+        holders: [],
+      },
+      endpoints: [],
+    }],
+    retained: [],
+    installed: [],
+    goneUpTo: 0,
     digest: hashOf("projection"),
   };
-  assert.equal((await client.ask("GET", "/v1/self/projection")).json.node.id, workerId);
+  const shown = await client.ask("GET", "/v1/self/projection");
+  assert.equal(shown.json.node.id, workerId);
+  assert.deepEqual(shown.json.networks[0].encryption, { slot: 5, epochs: [3], holders: [] });
+  assert.ok(!shown.text.includes(hashOf("the secret")), "no secret, not even to this host's root");
   assert.equal(client.host.forwarded.length, 0);
 });
 

@@ -1,4 +1,5 @@
 import type { Id, JsonObject, MacText } from "../base/mod.ts";
+import type { ProjectedEncryption, ProjectedNetwork, Projection } from "../state/mod.ts";
 import type { Timestamp } from "./types.ts";
 
 /** One network of an {@linkcode AttachmentRequest}. */
@@ -72,6 +73,24 @@ export interface PlanView {
   readonly operations: readonly string[];
 }
 
+/** How a network is encrypted, without its secrets. */
+export interface ShownEncryption extends Omit<ProjectedEncryption, "epochs"> {
+  /** Newest first. */
+  readonly epochs: readonly number[];
+}
+
+/** A network as a member sees it. */
+export interface ShownNetwork extends Omit<ProjectedNetwork, "encryption"> {
+  /** Null: its packets are in the clear. */
+  readonly encryption: ShownEncryption | null;
+}
+
+/** Answer of `GET /v1/self/projection`: what this host should have, but for the secrets in it. */
+export interface ProjectionView extends Omit<Projection, "networks"> {
+  /** Ordered by id. */
+  readonly networks: readonly ShownNetwork[];
+}
+
 /** Answer of `GET /v1/self`: how this host is, whether a manager can be reached or not. */
 export interface HostStatus {
   /** This node. */
@@ -88,6 +107,8 @@ export interface HostStatus {
   readonly controlAddress: string;
   /** Underlay address of the VXLAN devices. */
   readonly vtepAddress: string;
+  /** `ok`, or why this host cannot have encrypted networks and what to install. */
+  readonly encryption: string;
   /** Whether the stream from the leader is up. */
   readonly connected: boolean;
   /** `192.0.2.1:7443`, or null when it is not known. */

@@ -3,7 +3,7 @@
  * who may call it and a handler. Validation, the OpenAPI 3.1 document at
  * `/openapi.json` and the checks in the tests all come from that one description.
  *
- * - {@linkcode createClusterApp} is what managers serve on the control port. It stands on
+ * - {@linkcode loadClusterApp} is what managers serve on the control port. It stands on
  *   {@linkcode Control}; who calls is a fact of the connection, handed in beside the request.
  * - {@linkcode createHostApp} is what every host serves on its unix socket, to its own root. It
  *   stands on {@linkcode HostControl}, which also forwards all that is not the host's own to the
@@ -13,6 +13,8 @@
  * no by throwing any `Error` that has such a `code` (see {@linkcode PortError}); every other error
  * is a defect and is answered 500, its text in the log only.
  *
+ * A network's secrets, and tokens' but for the one answer to whoever makes one, are in no answer.
+ *
  * Headers beside the standard ones: `Agent-Leader` of a 421 is the leader's address;
  * `Agent-Request: <id>;from=<ms>` comes from a node that forwards a request whose client gave no
  * `Idempotency-Key`, with an id that the node has drawn and the state time as it knows it: so it
@@ -21,11 +23,11 @@
  * A command line imports types from here, nothing else: the schemas behind them cost time to load.
  *
  * ```ts
- * import { type Control, createClusterApp } from "./mod.ts";
+ * import { type Control, loadClusterApp } from "./mod.ts";
  * import type { Logger, Principal } from "../base/mod.ts";
  *
- * function serve(control: Control, logger: Logger, principal: Principal): Promise<Response> {
- *   const app = createClusterApp(control, { logger, agentVersion: "0.1.0" });
+ * async function serve(control: Control, logger: Logger, principal: Principal): Promise<Response> {
+ *   const app = await loadClusterApp(control, { logger, agentVersion: "0.1.0" });
  *   const request = new Request("https://manager/v1/networks", {
  *     method: "POST",
  *     headers: { "content-type": "application/json", "idempotency-key": "shop-1" },
@@ -37,8 +39,9 @@
  *
  * @module
  */
-export { type ClusterApp, createClusterApp, type Peer } from "./app.ts";
+export type { ClusterApp, Peer } from "./app.ts";
 export { createHostApp, type HostApp } from "./host_app.ts";
+export { loadClusterApp } from "./load_cluster_app.ts";
 export type * from "./ports.ts";
 export type { ApiCode, PortError, ProblemCode, ProblemDocument } from "./problem.ts";
 export type { AppCounters, AppOptions } from "./serve.ts";

@@ -12,6 +12,7 @@ import type {
   NodeReport,
   Outcome,
   Projection,
+  ReportReply,
   Settings,
   Token,
 } from "../state/mod.ts";
@@ -42,6 +43,21 @@ export interface TokenWriteRequest extends Origin {
   readonly token: Omit<CommandBodies["token.create"], "secretHash">;
 }
 
+/** A network that somebody wants. */
+export interface NetworkWriteRequest extends Origin {
+  /** The first secret is drawn by the {@linkcode Control}; the rest of the command is this. */
+  readonly network: Omit<CommandBodies["network.create"], "encryption"> & {
+    /** Absent: it is not encrypted. */
+    readonly encryption?: { readonly rotationIntervalMs?: number };
+  };
+}
+
+/** Somebody wants a network to have a new key. */
+export interface RotateRequest extends Origin {
+  /** Which network. */
+  readonly networkId: Id;
+}
+
 /** What became of a {@linkcode TokenWriteRequest}. */
 export interface TokenOutcome {
   /** Of `token.create`. */
@@ -51,12 +67,6 @@ export interface TokenOutcome {
    * and the text is not known any more, for only the hash of the secret is kept.
    */
   readonly text: string | null;
-}
-
-/** Answer to a {@linkcode NodeReport}. */
-export interface ReportReply {
-  /** The state's time: what a node puts in `from` when it forwards a request. */
-  readonly stateTimeMs: number;
 }
 
 /**
@@ -83,6 +93,13 @@ export interface Control {
    * time, though the object may have changed since.
    */
   write(request: WriteRequest): Promise<Outcome>;
+  /** Draws a secret if it has to be encrypted, and writes `network.create`. */
+  createNetwork(request: NetworkWriteRequest): Promise<Outcome>;
+  /**
+   * Draws a secret and writes `network.rotate`. Rejects with `rotation-waiting` while the next epoch may
+   * not begin, unless the request was answered before.
+   */
+  rotateNetwork(request: RotateRequest): Promise<Outcome>;
   /** Draws a secret, writes `token.create` with its hash, and answers the token's text. */
   createToken(request: TokenWriteRequest): Promise<TokenOutcome>;
   /** Takes in a new member. `peerAddress` is the IP address that the joiner calls from. */
@@ -107,6 +124,23 @@ export interface View {
   readonly state: StateView;
   /** What the leader has heard of a node. */
   liveness(nodeId: Id): Liveness;
+  /** What holders of an encrypted network's keys have told, ordered by node; none when it is not one. */
+  members(networkId: Id): readonly MemberReport[];
+}
+
+/** What a holder of a network's keys has told of them. */
+export interface MemberReport {
+  /** Who. */
+  readonly nodeId: Id;
+  /** `left`: it has no endpoint on it any more. */
+  readonly state: "attached" | "left";
+  /** Null: nothing to this leader. */
+  readonly report: {
+    /** Epochs of which it has SAs. */
+    readonly installed: readonly number[];
+    /** The oldest epoch that it still sends with; null when it sends to nobody. */
+    readonly oldestSending: number | null;
+  } | null;
 }
 
 /** What the leader has heard of a node. */
@@ -197,7 +231,7 @@ export interface HostControl {
   /** What the reconciler would do to the kernel now. */
   plan(): Promise<PlanView>;
   /** How this host is. */
-  status(): HostStatus;
+  status(): HostStatus | Promise<HostStatus>;
   /** The newest projection that has come from a leader. */
   projection(): Projection | null;
   /**

@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import * as z from "zod";
 import type { AccessRule } from "./access.ts";
 import { formatEtag, parseIfMatch } from "./conditional.ts";
 import { parseRequestMark, type RequestMark } from "./idempotency.ts";
@@ -91,10 +91,10 @@ export function defineRoute<Context, Body, Query, Reply>(
     run: async ({ context, request, url, param }) => {
       const ifRevision = spec.conditional === undefined ? null : parseIfMatch(request.headers);
       const query = checkQuery(spec.query, url.searchParams);
-      const json = spec.method === "GET" || spec.method === "DELETE" ? null : await readJson(
-        request,
-        spec.bodyLimitBytes ?? MAX_BODY_BYTES,
-      );
+      // A route that wants no body is not asked with one, and reads none.
+      const json = spec.body instanceof z.ZodUndefined
+        ? null
+        : await readJson(request, spec.bodyLimitBytes ?? MAX_BODY_BYTES);
       const body = checkBody(spec.body, json ?? undefined);
       const mark = parseRequestMark(request, url.pathname, json);
       const answer = await spec.handle({ context, param, body, query, request, mark, ifRevision });

@@ -19,14 +19,17 @@ import {
   type NodeFacts,
   type NodeReport,
   type Outcome,
+  type ReportReply,
   type Settings,
   valueOf,
 } from "../state/mod.ts";
 import type {
   Control,
   Liveness,
+  MemberReport,
+  NetworkWriteRequest,
   NodePrincipal,
-  ReportReply,
+  RotateRequest,
   TokenOutcome,
   TokenWriteRequest,
   View,
@@ -37,6 +40,7 @@ import type { CaReply } from "./types.ts";
 export const SETTINGS: Settings = {
   certificateValidityMs: 90 * 24 * 3_600_000,
   keyRotationIntervalMs: 12 * 3_600_000,
+  epochLimitMs: 24 * 3_600_000,
   addressPool: "10.64.0.0/11",
   subnetPrefixLength: 24,
   controlPort: 7443,
@@ -61,6 +65,11 @@ export class TestControl implements Control {
   readonly state: ClusterState = ClusterState.empty();
   readonly written: WriteRequest[] = [];
   readonly alive = new Map<Id, Liveness>();
+  readonly told = new Map<Id, readonly MemberReport[]>();
+  /** Secrets that were drawn. */
+  readonly secrets: string[] = [];
+  /** Thrown by what would begin an epoch. */
+  rotationRefusal: Error | null = null;
   readonly managerId: Id;
   readonly workerId: Id;
   readonly otherWorkerId: Id;
@@ -113,6 +122,7 @@ export class TestControl implements Control {
       liveness: (nodeId) =>
         this.alive.get(nodeId) ??
           { alive: false, lastSeenAtMs: null, lastError: null, attached: new Set() },
+      members: (networkId) => this.told.get(networkId) ?? [],
     };
   }
 
@@ -123,6 +133,24 @@ export class TestControl implements Control {
     const entry = { v: 1, ...command, requestId, principal: formatPrincipal(principal), bodyHash };
     const complete: Entry = { ...entry, v: 1, from, at: this.stateTimeMs() };
     return this.state.apply(complete).outcome;
+  }
+
+  createNetwork({ network, ...origin }: NetworkWriteRequest): Promise<Outcome> {
+    const { encryption, ...body } = network;
+    const command: Command = {
+      kind: "network.create",
+      body: encryption === undefined
+        ? body
+        : { ...body, encryption: { ...encryption, secret: this.#secret() } },
+    };
+    return this.write({ ...origin, command });
+  }
+
+  async rotateNetwork({ networkId, ...origin }: RotateRequest): Promise<Outcome> {
+    if (this.rotationRefusal !== null) throw this.rotationRefusal;
+    const newest = this.state.networks.get(networkId)?.keys?.epochs[0]?.epoch ?? 0;
+    const body = { id: networkId, epoch: newest + 1, secret: this.#secret() };
+    return await this.write({ ...origin, command: { kind: "network.rotate", body } });
   }
 
   async createToken({ token, ...origin }: TokenWriteRequest): Promise<TokenOutcome> {
@@ -164,7 +192,7 @@ export class TestControl implements Control {
       lastError: report.lastError,
       attached: new Set(report.attached),
     });
-    return { stateTimeMs: this.stateTimeMs() };
+    return { v: 1, stateTimeMs: this.stateTimeMs(), seenBefore: 0 };
   }
 
   async openStream(_nodeId: Id, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
@@ -181,6 +209,12 @@ export class TestControl implements Control {
         this.openStreams--;
       },
     });
+  }
+
+  #secret(): string {
+    const secret = hashOf(`secret ${this.secrets.length}`);
+    this.secrets.push(secret);
+    return secret;
   }
 
   async #lead(): Promise<void> {

@@ -26,6 +26,8 @@ export interface NetworkRequest {
   readonly allowedNodes?: AllowedNodesRequest | undefined;
   /** False by default. */
   readonly encrypted?: boolean | undefined;
+  /** 5 s … 30 days; by default the cluster's `keyRotationIntervalMs`. Of an encrypted network only. */
+  readonly rotationIntervalMs?: number | undefined;
 }
 
 /** Who may attach: a node whose id is listed, or, when there are labels, one that has them all. */
@@ -48,6 +50,38 @@ export interface NetworkPatch {
     }
     | null
     | undefined;
+  /** Of an encrypted network. Null: the cluster's `keyRotationIntervalMs`. */
+  readonly rotationIntervalMs?: number | null | undefined;
+}
+
+/** An epoch of an encrypted network. */
+export interface EpochView {
+  /** 1 and above. */
+  readonly epoch: number;
+  /** When it began, time of the state. */
+  readonly since: Timestamp;
+  /** Nodes that have all its inbound SAs. */
+  readonly installed: readonly Id[];
+  /** Nodes that have told of their SAs, have an endpoint, and have not those. */
+  readonly missing: readonly Id[];
+  /** Nodes of which this is the oldest epoch that they send with. */
+  readonly sending: readonly Id[];
+}
+
+/** How a network is encrypted, and how far its members are. Secrets are shown to nobody. */
+export interface EncryptionView {
+  /** 0 … 8191. */
+  readonly slot: number;
+  /** UDP port of its packets inside ESP. */
+  readonly port: number;
+  /** Null: the cluster's `keyRotationIntervalMs`. */
+  readonly rotationIntervalMs: number | null;
+  /** `due`: a node was removed, so the next epoch begins as soon as it may. */
+  readonly rotation: "by-interval" | "due";
+  /** Those that live, newest first. */
+  readonly epochs: readonly EpochView[];
+  /** Nodes with an endpoint on it that have told this leader nothing of their SAs yet. */
+  readonly silent: readonly Id[];
 }
 
 /** Merge patch of labels: null removes one label, or all. */
@@ -71,6 +105,8 @@ export interface NetworkView {
   readonly allowedNodes: AllowedNodes;
   /** Whether hosts encrypt what they send each other on it. */
   readonly encrypted: boolean;
+  /** Null: they do not. Of the moment of the answer; one to a `POST` tells of no member. */
+  readonly encryption: EncryptionView | null;
   /** Time of the state. */
   readonly createdAt: Timestamp;
   /** Also its `ETag`. */

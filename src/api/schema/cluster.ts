@@ -15,6 +15,7 @@ import { addressText, bytesText, id, named, role, timestamp, wholeNumber } from 
 const settingFields = {
   certificateValidityMs: wholeNumber,
   keyRotationIntervalMs: wholeNumber,
+  epochLimitMs: wholeNumber,
   addressPool: addressText,
   subnetPrefixLength: wholeNumber,
   controlPort: wholeNumber,

@@ -1,9 +1,16 @@
 import * as z from "zod";
-import type { Projection } from "../../state/mod.ts";
-import type { Attachment, AttachmentRequest, HostStatus, PlanView } from "../host_types.ts";
+import type {
+  Attachment,
+  AttachmentRequest,
+  HostStatus,
+  PlanView,
+  ProjectionView,
+  ShownEncryption,
+} from "../host_types.ts";
 import { MAX_ENDPOINTS } from "./endpoint.ts";
 import {
   addressText,
+  bytesText,
   id,
   jsonObject,
   name,
@@ -82,6 +89,7 @@ export const hostStatus: z.ZodType<HostStatus> = named(
     agentVersion: z.string(),
     controlAddress: z.string(),
     vtepAddress: z.string(),
+    encryption: z.string(),
     connected: z.boolean(),
     leaderAddress: z.string().nullable(),
     certificateNotAfter: timestamp,
@@ -92,13 +100,31 @@ export const hostStatus: z.ZodType<HostStatus> = named(
   }),
 );
 
-export const projection: z.ZodType<Projection> = named(
+const peer = { nodeId: id, index: wholeNumber, vtepAddress: addressText };
+
+const encryption: z.ZodType<ShownEncryption> = z.strictObject({
+  slot: wholeNumber,
+  epochs: z.array(wholeNumber),
+  holders: z.array(z.strictObject({
+    ...peer,
+    bootKey: bytesText(43).nullable(),
+    revision: wholeNumber,
+    state: z.enum(["attached", "left"]),
+  })),
+});
+
+export const projection: z.ZodType<ProjectionView> = named(
   "Projection",
   z.strictObject({
     v: z.literal(1),
     clusterId: id,
     incarnation: id,
-    node: z.strictObject({ id, index: wholeNumber, vtepAddress: addressText }),
+    node: z.strictObject({
+      id,
+      index: wholeNumber,
+      vtepAddress: addressText,
+      bootKey: bytesText(43).nullable(),
+    }),
     networks: z.array(z.strictObject({
       id,
       name,
@@ -106,7 +132,7 @@ export const projection: z.ZodType<Projection> = named(
       subnet: addressText,
       mtuBytes: wholeNumber,
       port: wholeNumber,
-      encrypted: z.boolean(),
+      encryption: encryption.nullable(),
       endpoints: z.array(z.strictObject({
         id,
         name: name.nullable(),
@@ -116,6 +142,20 @@ export const projection: z.ZodType<Projection> = named(
         vtepAddress: addressText,
       })),
     })),
+    retained: z.array(z.strictObject({
+      id,
+      slot: wholeNumber,
+      port: wholeNumber,
+      epochs: z.array(wholeNumber),
+      peers: z.array(z.strictObject(peer)),
+    })),
+    installed: z.array(z.strictObject({
+      networkId: id,
+      nodeId: id,
+      epochs: z.array(wholeNumber),
+      upTo: wholeNumber,
+    })),
+    goneUpTo: wholeNumber,
     digest: z.string(),
   }),
 );

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { AllowedNodes } from "../../state/mod.ts";
-import type { NetworkPatch, NetworkRequest, NetworkView } from "../types.ts";
+import type { EncryptionView, NetworkPatch, NetworkRequest, NetworkView } from "../types.ts";
 import {
   addressText,
   id,
@@ -13,6 +13,7 @@ import {
 } from "./parts.ts";
 
 const ids = z.array(id).max(1000);
+const rotationIntervalMs = z.int().min(5_000).max(30 * 24 * 3_600_000);
 const mtuBytes = z.int().min(576).max(65535);
 
 const allowedNodesRequest = z.union([
@@ -34,6 +35,7 @@ export const networkRequest: z.ZodType<NetworkRequest> = named(
     mtuBytes: mtuBytes.optional(),
     allowedNodes: allowedNodesRequest.optional(),
     encrypted: z.boolean().optional(),
+    rotationIntervalMs: rotationIntervalMs.optional(),
   }),
 );
 
@@ -47,16 +49,33 @@ export const networkPatch: z.ZodType<NetworkPatch> = named(
       z.strictObject({ ids: ids.nullable().optional(), labels: labelsPatch.optional() }),
       z.null(),
     ]).optional(),
+    rotationIntervalMs: rotationIntervalMs.nullable().optional(),
   }),
 );
 
 /** What a patch can change, after it was merged. */
 export const patchedNetwork: z.ZodType<
-  Pick<NetworkRequest, "labels" | "mtuBytes" | "allowedNodes">
+  Pick<NetworkRequest, "labels" | "mtuBytes" | "allowedNodes" | "rotationIntervalMs">
 > = z.strictObject({
   labels: labels.optional(),
   mtuBytes: mtuBytes.optional(),
   allowedNodes: allowedNodesRequest.optional(),
+  rotationIntervalMs: rotationIntervalMs.optional(),
+});
+
+const encryptionView: z.ZodType<EncryptionView> = z.strictObject({
+  slot: wholeNumber,
+  port: wholeNumber,
+  rotationIntervalMs: rotationIntervalMs.nullable(),
+  rotation: z.enum(["by-interval", "due"]),
+  epochs: z.array(z.strictObject({
+    epoch: wholeNumber,
+    since: timestamp,
+    installed: z.array(id),
+    missing: z.array(id),
+    sending: z.array(id),
+  })),
+  silent: z.array(id),
 });
 
 export const networkView: z.ZodType<NetworkView> = named(
@@ -70,6 +89,7 @@ export const networkView: z.ZodType<NetworkView> = named(
     mtuBytes: mtuBytes.nullable(),
     allowedNodes,
     encrypted: z.boolean(),
+    encryption: encryptionView.nullable(),
     createdAt: timestamp,
     revision: wholeNumber,
   }),

@@ -6,8 +6,9 @@ import type {
   JoinRequest,
   NodeFacts,
   NodeReport,
+  ReportedEpochs,
+  ReportReply,
 } from "../../state/mod.ts";
-import type { ReportReply } from "../ports.ts";
 import type { NodePatch, NodeView } from "../types.ts";
 import {
   addressText,
@@ -113,6 +114,19 @@ export const certifyReply: z.ZodType<CertifyReply> = named(
 const ids = z.array(id);
 const digest = bytesText(43);
 
+/** As many as there are slots. */
+const MAX_ENCRYPTED = 8192;
+const epoch = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
+
+const reportedEpochs: z.ZodType<ReportedEpochs> = z.strictObject({
+  networkId: id,
+  // There are seven tags; a host that was away may have old ones with some peers, new ones with others.
+  installed: z.array(epoch).max(64),
+  upTo: wholeNumber,
+  oldestSending: epoch.nullable(),
+  wantsAfter: epoch.nullable(),
+});
+
 export const nodeReport: z.ZodType<NodeReport> = named(
   "NodeReport",
   z.strictObject({
@@ -122,8 +136,20 @@ export const nodeReport: z.ZodType<NodeReport> = named(
     attached: ids,
     gone: ids,
     lastError: longText.nullable(),
+    number: wholeNumber,
+    bootKey: z.strictObject({
+      publicKey: bytesText(43),
+      bootId: z.string().min(1).max(64),
+      incarnation: id,
+    })
+      .nullable(),
+    epochs: z.array(reportedEpochs).max(MAX_ENCRYPTED).nullable(),
     facts,
   }),
 );
 
-export const reportReply: z.ZodType<ReportReply> = z.strictObject({ stateTimeMs: wholeNumber });
+export const reportReply: z.ZodType<ReportReply> = z.strictObject({
+  v: z.literal(1),
+  stateTimeMs: wholeNumber,
+  seenBefore: wholeNumber,
+});
