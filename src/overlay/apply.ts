@@ -55,13 +55,18 @@ export async function applyOperations(
   operations: readonly Operation[],
 ): Promise<readonly string[]> {
   const failures: string[] = [];
+  const done: Operation[] = [];
   let batch: { operation: Operation; requests: readonly Request[] }[] = [];
   const flush = async () => {
     const results = live.connection.batch(batch.flatMap(({ requests }) => requests));
     for (const { operation, requests } of batch) {
       const error = firstError(results.splice(0, requests.length));
-      if (error === null) record(live, operation);
-      else if (!isGoneAlready(operation, error)) failures.push(explain(context, operation, error));
+      if (error === null) {
+        record(live, operation);
+        done.push(operation);
+      } else if (!isGoneAlready(operation, error)) {
+        failures.push(explain(context, operation, error));
+      }
     }
     batch = [];
     await context.slicer.pause();
@@ -76,12 +81,27 @@ export async function applyOperations(
     await flush();
     try {
       await applyOne(context, live, operation);
+      done.push(operation);
     } catch (error) {
       failures.push(explain(context, operation, error));
     }
   }
   await flush();
+  await announce(context, live, done);
   return failures;
+}
+
+/** Once all entries are in place: an address is announced that can be reached. */
+async function announce(
+  { slicer }: ApplyContext,
+  live: LiveSandbox,
+  operations: readonly Operation[],
+): Promise<void> {
+  for (const operation of operations) {
+    if (operation.kind !== "replace-neighbour" && operation.kind !== "attach") continue;
+    live.announce(operation);
+    await slicer.pause();
+  }
 }
 
 /** Deletes all our links in a sandbox; the name is not touched. */

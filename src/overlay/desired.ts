@@ -1,4 +1,11 @@
-import { Cidr, type Id, type MacText } from "../base/mod.ts";
+import {
+  type Bytes,
+  Cidr,
+  decodeBase64url,
+  type Id,
+  type MacText,
+  SecretBytes,
+} from "../base/mod.ts";
 import type { ProjectedEndpoint, ProjectedNetwork, Projection } from "../state/mod.ts";
 import type { Target } from "./host.ts";
 import { sandboxName } from "./names.ts";
@@ -17,10 +24,14 @@ export interface LocalAttachment {
 
 /** All that this host should have in its kernel. */
 export interface Desired {
+  /** This host. */
+  readonly host: DesiredHost;
   /** Ordered by id. */
   readonly networks: readonly DesiredNetwork[];
   /** In the order in which interfaces are made, so that `eth0` is the first that was asked for. */
   readonly endpoints: readonly DesiredEndpoint[];
+  /** Ordered by id. */
+  readonly retained: readonly DesiredRetained[];
 }
 
 /** A network on which this host has an endpoint. */
@@ -37,10 +48,73 @@ export interface DesiredNetwork {
   readonly vtepAddress: string;
   /** The largest packet of a workload. */
   readonly mtuBytes: number;
-  /** Whether its packets may leave the host in ESP only. */
-  readonly encrypted: boolean;
+  /** Its packets leave the host in ESP only, by this; null: in the clear. */
+  readonly encryption: DesiredEncryption | null;
   /** Endpoints on other hosts. */
   readonly remotes: readonly RemoteEndpoint[];
+}
+
+/** Another host with which this one has, or may still have, SAs of a network. */
+export interface DesiredPeer {
+  /** Which node. */
+  readonly nodeId: Id;
+  /** Its part of SPIs. */
+  readonly index: number;
+  /** Its underlay address. */
+  readonly vtepAddress: string;
+  /** Public half, 32 bytes; null: it has none (yet), so there are no SAs with it. */
+  readonly bootPublicKey: Bytes | null;
+  /** `left`: what is there of SAs stays, and nothing is sent to it. */
+  readonly state: "attached" | "left";
+  /**
+   * Epochs of which it has told that it can receive from this host as this host is now. Null: not known, for
+   * the leader is new and has not heard of it yet.
+   */
+  readonly receives: readonly number[] | null;
+  /** Of its last change. */
+  readonly revision: number;
+}
+
+/** How a network is encrypted. */
+export interface DesiredEncryption {
+  /** 0 … 8191. */
+  readonly slot: number;
+  /** Newest first. */
+  readonly epochs: readonly { readonly epoch: number; readonly secret: SecretBytes }[];
+  /** Ordered by node. */
+  readonly peers: readonly DesiredPeer[];
+  /** The highest revision of any holder in it: what has been heard of. */
+  readonly upTo: number;
+}
+
+/** An encrypted network that this host has left: SAs of these stay, and the blocks. */
+export interface DesiredRetained {
+  /** Which network. */
+  readonly id: Id;
+  /** 0 … 8191. */
+  readonly slot: number;
+  /** UDP port. */
+  readonly port: number;
+  /** Newest first. */
+  readonly epochs: readonly number[];
+  /** Ordered by node. */
+  readonly peers: readonly Pick<DesiredPeer, "nodeId" | "index" | "vtepAddress">[];
+}
+
+/** What keys of this host are derived from, beside networks' secrets and boot keys. */
+export interface DesiredHost {
+  /** The cluster. */
+  readonly clusterId: Id;
+  /** Another one after a restore. */
+  readonly incarnation: Id;
+  /** This node. */
+  readonly nodeId: Id;
+  /** Its part of SPIs. */
+  readonly index: number;
+  /** Its underlay address. */
+  readonly vtepAddress: string;
+  /** Its own boot key's public half as the managers have committed it, or null. */
+  readonly bootPublicKey: Bytes | null;
 }
 
 /** An endpoint on another host. */
@@ -91,14 +165,14 @@ export function buildDesired(
       if (endpoint.nodeId === node.id) local.set(endpoint.id, { network, endpoint });
       else remotes.push({ ip: endpoint.ip, mac: endpoint.mac, vtepAddress: endpoint.vtepAddress });
     }
-    const { id, name, vni, port, mtuBytes, encrypted } = network;
+    const { id, name, vni, port, mtuBytes } = network;
     networks.push({
       id,
       name,
       vni,
       port,
       mtuBytes,
-      encrypted,
+      encryption: encryptionOf(projection, network),
       vtepAddress: node.vtepAddress,
       remotes,
     });
@@ -119,7 +193,54 @@ export function buildDesired(
       interfaceName,
     });
   }
-  return { networks, endpoints };
+  const { clusterId, incarnation, retained } = projection;
+  const host: DesiredHost = {
+    clusterId,
+    incarnation,
+    nodeId: node.id,
+    index: node.index,
+    vtepAddress: node.vtepAddress,
+    bootPublicKey: decodeKey(node.bootKey),
+  };
+  return { host, networks, endpoints, retained };
+}
+
+function encryptionOf(
+  { node, installed }: Projection,
+  { id, encryption }: ProjectedNetwork,
+): DesiredEncryption | null {
+  if (encryption === null) return null;
+  const own = encryption.holders.find(({ nodeId }) => nodeId === node.id);
+  const receives = new Map<Id, readonly number[]>();
+  for (const { networkId, nodeId, epochs, upTo } of installed) {
+    // Who has not heard of this host as it is now cannot receive from it, whatever it has.
+    if (networkId !== id || own === undefined) continue;
+    receives.set(nodeId, upTo >= own.revision ? epochs : []);
+  }
+  const peers = encryption.holders.filter(({ nodeId }) => nodeId !== node.id).map(
+    ({ nodeId, index, vtepAddress, bootKey, state, revision }): DesiredPeer => ({
+      nodeId,
+      index,
+      vtepAddress,
+      bootPublicKey: decodeKey(bootKey),
+      state,
+      receives: receives.get(nodeId) ?? null,
+      revision,
+    }),
+  );
+  return {
+    slot: encryption.slot,
+    epochs: encryption.epochs.map(({ epoch, secret }) => ({
+      epoch,
+      secret: new SecretBytes(decodeBase64url(secret)),
+    })),
+    peers,
+    upTo: Math.max(0, ...encryption.holders.map(({ revision }) => revision)),
+  };
+}
+
+function decodeKey(text: string | null): Bytes | null {
+  return text === null ? null : decodeBase64url(text);
 }
 
 /** A desired state by names of sandboxes. */

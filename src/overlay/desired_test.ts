@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
-import { encodeBase32 } from "../base/mod.ts";
-import type { ProjectedNetwork, Projection } from "../state/mod.ts";
+import { encodeBase32, encodeBase64url } from "../base/mod.ts";
+import type {
+  ProjectedEncryption,
+  ProjectedHolder,
+  ProjectedNetwork,
+  Projection,
+} from "../state/mod.ts";
 import { buildDesired, type LocalAttachment } from "./desired.ts";
 import { maybePortName, portName } from "./names.ts";
 
@@ -24,7 +29,7 @@ function network(number: number, name: string): ProjectedNetwork {
     subnet: `10.64.${number}.0/24`,
     mtuBytes: 1450,
     port: 19_999,
-    encrypted: false,
+    encryption: null,
     endpoints: [endpoint(2, HERE), endpoint(3, THERE), endpoint(4, HERE)],
   };
 }
@@ -33,8 +38,11 @@ const PROJECTION: Projection = {
   v: 1,
   clusterId: id(8),
   incarnation: id(9),
-  node: { id: HERE, index: 1, vtepAddress: "192.0.2.1" },
+  node: { id: HERE, index: 1, vtepAddress: "192.0.2.1", bootKey: null },
   networks: [network(3, "shop"), network(4, "bank")],
+  retained: [],
+  installed: [],
+  goneUpTo: 0,
   digest: "",
 };
 
@@ -73,4 +81,36 @@ Deno.test("a port's name fits the kernel's 15 bytes", () => {
   assert.equal(portName(id(200)).length, 15);
   assert.ok(maybePortName(portName(id(200))));
   assert.ok(!maybePortName("eth0"));
+});
+
+Deno.test("buildDesired takes a peer's word for what it receives only if it has heard of this host", () => {
+  const bootKey = encodeBase64url(new Uint8Array(32).fill(7));
+  const holder = (nodeId: string, revision: number): ProjectedHolder => ({
+    ...{ nodeId, index: revision, vtepAddress: "192.0.2.9", bootKey, revision },
+    state: "attached",
+  });
+  const encryption: ProjectedEncryption = {
+    slot: 5,
+    epochs: [{ epoch: 3, secret: encodeBase64url(new Uint8Array(32).fill(9)) }],
+    holders: [holder(HERE, 20), holder(THERE, 10), holder(id(5), 30), holder(id(6), 5)],
+  };
+  const told = (nodeId: string, upTo: number) => ({
+    ...{ networkId: id(3), nodeId, epochs: [2, 3], upTo },
+  });
+  const { networks: [bank], host } = buildDesired({
+    ...PROJECTION,
+    node: { ...PROJECTION.node, bootKey },
+    networks: [{ ...network(3, "bank"), encryption }],
+    installed: [told(THERE, 20), told(id(5), 19), { ...told(id(5), 99), networkId: id(4) }],
+  }, []);
+  assert.deepEqual(host.bootPublicKey, new Uint8Array(32).fill(7));
+  const { slot, upTo, peers, epochs } = bank?.encryption ?? {};
+  assert.deepEqual([slot, upTo], [5, 30]);
+  assert.deepEqual(peers?.map(({ nodeId, receives }) => [nodeId, receives]), [
+    [THERE, [2, 3]],
+    [id(5), []],
+    [id(6), null],
+  ]);
+  assert.equal(JSON.stringify(epochs), '[{"epoch":3,"secret":"[secret]"}]');
+  assert.deepEqual(epochs?.[0]?.secret.reveal(), new Uint8Array(32).fill(9));
 });

@@ -29,6 +29,14 @@ export type Target =
     readonly startTicks: number;
   };
 
+/** Sends Ethernet frames out at interfaces of a namespace. */
+export interface FrameSender {
+  /** Sends one frame, its Ethernet header included. */
+  send(interfaceIndex: number, frame: Uint8Array): void;
+  /** Closing it again does nothing. */
+  close(): void;
+}
+
 /** Told what the kernel says by itself. */
 export interface NotificationListener {
   /**
@@ -64,8 +72,13 @@ export interface Host {
   openNamed(name: string): Namespace | null;
   /** Which namespace the name stands for now, or null; quicker than to open it. */
   identifyNamed(name: string): NamespaceIdentity | null;
-  /** Makes a namespace that lives by its name. @throws when the name is taken */
-  createNamed(name: string): Namespace;
+  /**
+   * Makes a namespace that lives by its name, which it is given last: whenever this process is
+   * killed there is no namespace of that name, or one that is prepared.
+   *
+   * @throws when the name is taken
+   */
+  createNamed(name: string, prepare: (namespace: Namespace) => void): Namespace;
   /** Nothing happens when it is gone already. */
   deleteNamed(name: string): void;
   /** All names that stand for a namespace. */
@@ -74,11 +87,21 @@ export interface Host {
   openTarget(target: Target): Namespace | null;
   /** An rtnetlink socket. */
   openTransport(namespace: Namespace): Transport;
+  /** What sends frames from a namespace. */
+  openFrameSender(namespace: Namespace): FrameSender;
   /**
    * Follows multicast groups (`RTNLGRP_…`) of a namespace, and of all that have an nsid in it.
    * Callbacks come from the event loop.
    */
   watch(namespace: Namespace, groups: readonly number[], listener: NotificationListener): Cancel;
+  /** An xfrm socket. @throws when the kernel has no IPsec */
+  openXfrmTransport(namespace: Namespace): Transport;
+  /** Follows multicast groups (`XFRMNLGRP_…`) of one namespace. Callbacks come from the event loop. */
+  watchXfrm(
+    namespace: Namespace,
+    groups: readonly number[],
+    listener: NotificationListener,
+  ): Cancel;
   /** Null when the kernel has no such setting. `name` is as in `net/ipv4/ip_forward`. */
   readSysctl(namespace: Namespace, name: string): string | null;
   /** Sets what {@linkcode readSysctl} reads. */

@@ -9,6 +9,10 @@ import {
 import { Endpoints } from "./endpoints.ts";
 import type { Host } from "./host.ts";
 import type { LiveSandbox } from "./live_sandbox.ts";
+import { encryptedGate, holdDown } from "./encrypted_gate.ts";
+import { HostIpsec, type Note } from "./ipsec/host_ipsec.ts";
+import { formatIpsecOperation } from "./ipsec/operation.ts";
+import type { KeyRing } from "./key_ring.ts";
 import { linkNamed } from "./model.ts";
 import { BRIDGE, sandboxName } from "./names.ts";
 import { formatOperation } from "./operation.ts";
@@ -36,6 +40,7 @@ export class HostKernel {
   readonly #sandboxes: Sandboxes;
   readonly #endpoints: Endpoints;
   readonly #applier: SandboxApplier;
+  readonly #ipsec: HostIpsec;
   /** By sandbox, or by endpoint. */
   readonly #problems = new Map<string, Problem>();
   /** Sandboxes that were as desired when last looked at. */
@@ -45,7 +50,7 @@ export class HostKernel {
   #full = true;
 
   /** @param onWork called when the kernel tells of a change that makes a round necessary */
-  constructor(host: Host, clock: Clock, onWork: () => void) {
+  constructor(host: Host, clock: Clock, keys: KeyRing, onWork: () => void) {
     this.#host = host;
     this.slicer = new Slicer(clock);
     this.#sandboxes = new Sandboxes(host, this.slicer, {
@@ -61,11 +66,20 @@ export class HostKernel {
     });
     this.#endpoints = new Endpoints(host, this.#sandboxes.hostNamespace);
     this.#applier = new SandboxApplier(host, this.#sandboxes, this.slicer);
+    this.#ipsec = new HostIpsec({
+      host,
+      namespace: this.#sandboxes.hostNamespace,
+      connection: this.#sandboxes.hostConnection,
+      portId: this.#sandboxes.hostPortId,
+      slicer: this.slicer,
+      keys,
+      onNews: onWork,
+    });
   }
 
   /** Whether a round is necessary. */
   get hasWork(): boolean {
-    return this.#pending === "all" || this.#pending.size > 0;
+    return this.#pending === "all" || this.#pending.size > 0 || this.#ipsec.hasWork;
   }
 
   /** Has the next round go over everything. */
@@ -78,11 +92,16 @@ export class HostKernel {
     this.#full = true;
     this.#sandboxes.distrustAll();
     this.#endpoints.distrust(null);
+    this.#ipsec.distrust();
     this.expectAll();
   }
 
-  /** Looks at what no notification tells of: names of sandboxes, and paths that may appear. */
+  /**
+   * Looks at what no notification tells of: names of sandboxes, paths that may appear, settings, and
+   * whether there is another key.
+   */
   expectWhatNobodyTells(desired: Desired): void {
+    if (this.#ipsec.tick()) this.expectAll();
     for (const name of this.#sandboxes.renamed()) this.#expect(name);
     for (const [name, endpoints] of bySandbox(desired).endpoints) {
       for (const { id, target } of endpoints) {
@@ -106,23 +125,31 @@ export class HostKernel {
     const wanted = bySandbox(desired);
     const all = this.#pending === "all";
     const full = this.#full && all;
-    const names = this.#pending === "all" ? this.#namesOfAll(wanted) : [...this.#pending];
+    const names = new Set(this.#pending === "all" ? this.#namesOfAll(wanted) : this.#pending);
     this.#pending = new Set();
     if (full) this.#full = false;
     if (all) this.#problems.clear();
     const report = { full, operations: [], repairs: [] };
+    const due = await this.#ipsec.begin(desired);
+    for (const { id, name } of desired.networks) {
+      if (!due.has(id)) continue;
+      names.add(sandboxName(name));
+      // What somebody did to it is put right at once: it may stand open.
+      this.#problems.delete(sandboxName(name));
+    }
     for (const name of names) {
       if (this.#isBackingOff(name)) continue;
       if (!isNewest()) return this.#giveUp(full);
       await this.#sandboxRound(name, wanted, report);
       await this.slicer.pause();
     }
+    await this.#sweep(report);
     // In the order in which they were asked for, whatever networks they are on: it decides which is
     // `eth0`.
     const places = new Map(desired.networks.map(({ id, name }) => [id, sandboxName(name)]));
     for (const endpoint of desired.endpoints) {
       const name = places.get(endpoint.networkId);
-      if (name === undefined || !names.includes(name) || this.#isBackingOff(endpoint.id)) continue;
+      if (name === undefined || !names.has(name) || this.#isBackingOff(endpoint.id)) continue;
       if (!isNewest()) return this.#giveUp(full);
       await this.#endpointRound(name, endpoint, wanted, report);
       await this.slicer.pause();
@@ -154,6 +181,8 @@ export class HostKernel {
       attached: ofKind("attached"),
       waiting: ofKind("waiting"),
       gone: ofKind("gone"),
+      encryption: this.#ipsec.status(),
+      guardLack: this.#ipsec.guardLack,
     };
   }
 
@@ -163,11 +192,19 @@ export class HostKernel {
     this.distrustAll();
     const wanted = bySandbox(desired);
     const lines: string[] = [];
+    await this.#ipsec.begin(desired);
     for (const name of this.#namesOfAll(wanted)) {
       const live = await this.#sandboxes.look(name);
+      const network = wanted.networks.get(name) ?? null;
+      if (network !== null && network.encryption !== null) {
+        const refusal = this.#ipsec.refusal(network);
+        lines.push(...refusal === null ? [] : [`${name}: refused: ${refusal}`]);
+        lines.push(...this.#ipsec.preview(network).map((line) => `${name}: ${line}`));
+      }
       lines.push(...previewSandbox(name, wanted, live, this.#endpoints));
       this.#releaseForeign(live);
     }
+    lines.push(...this.#ipsec.previewSweep(this.#sandboxes.encryptedPorts));
     this.#full = false;
     return lines;
   }
@@ -178,12 +215,16 @@ export class HostKernel {
     this.#problems.clear();
     const nothing: Wanted = { networks: new Map(), endpoints: new Map() };
     const report = { full: true, operations: [], repairs: [] };
+    this.#ipsec.distrust();
+    await this.#ipsec.begin(NOTHING_DESIRED);
     for (const name of this.#sandboxes.list()) await this.#sandboxRound(name, nothing, report);
+    await this.#sweep(report);
     return [...this.#problems.values()];
   }
 
   /** Closes everything; the kernel goes on forwarding. */
   close(): void {
+    this.#ipsec.close();
     this.#sandboxes.close();
   }
 
@@ -217,9 +258,15 @@ export class HostKernel {
     let live: LiveSandbox | null = null;
     try {
       live = await this.#sandboxes.look(name);
+      const note = this.#noteOf(name, report);
+      if (network !== null && network.encryption !== null) {
+        const refusal = await holdDown(this.#ipsec, this.#applier, network, live, note);
+        if (refusal !== null) return [refusal];
+      }
       const plan = planSandbox(network, endpoints, live?.sandbox ?? null);
       this.#note(name, plan, report);
-      return await this.#applier.apply(name, network, live, plan);
+      const gate = encryptedGate(this.#ipsec, this.#applier, network, live, note);
+      return await this.#applier.apply(name, network, live, plan, gate);
     } catch (error) {
       live?.distrust();
       return [messageOf(error)];
@@ -261,6 +308,27 @@ export class HostKernel {
     }
   }
 
+  /** What nobody wants of the host's IPsec state goes when the sandboxes are as they should be. */
+  async #sweep(report: Report): Promise<void> {
+    const ports = this.#sandboxes.encryptedPorts;
+    const note = this.#noteOf("host", report);
+    let failures: readonly string[];
+    try {
+      failures = await this.#ipsec.sweep(ports, note);
+    } catch (error) {
+      failures = [messageOf(error)];
+    }
+    this.#setProblem("", null, null, failures, "what is left of encrypted networks");
+  }
+
+  #noteOf(name: string, report: Report): Note {
+    return (operations, why) => {
+      const lines = operations.map((operation) => `${name}: ${formatIpsecOperation(operation)}`);
+      report.operations.push(...lines);
+      if (why === "repair") report.repairs.push(...lines);
+    };
+  }
+
   #note(name: string, plan: SandboxPlan, report: Report): void {
     const operations = [...plan.removals, ...plan.devices, ...plan.entries];
     const lines = operations.map((operation) => `${name}: ${formatOperation(operation)}`);
@@ -290,6 +358,20 @@ export class HostKernel {
     if (this.#sandboxes.owner(live) === null) this.#sandboxes.release(live);
   }
 }
+
+const NOTHING_DESIRED: Desired = {
+  host: {
+    clusterId: "",
+    incarnation: "",
+    nodeId: "",
+    index: 0,
+    vtepAddress: "0.0.0.0",
+    bootPublicKey: null,
+  },
+  networks: [],
+  endpoints: [],
+  retained: [],
+};
 
 interface Report extends RoundReport {
   readonly operations: string[];

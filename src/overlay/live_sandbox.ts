@@ -14,9 +14,10 @@ import {
   RTNLGRP_LINK,
   RTNLGRP_NEIGH,
 } from "../netlink/mod.ts";
-import type { Host, Namespace } from "./host.ts";
+import { type Announced, encodeAnnouncement } from "./announcement.ts";
+import type { FrameSender, Host, Namespace } from "./host.ts";
 import { type BridgeEntry, linkNamed, type Sandbox, type VxlanEntry } from "./model.ts";
-import { VXLAN } from "./names.ts";
+import { BRIDGE, maybePortName, VXLAN } from "./names.ts";
 import { SETTING_NAMES } from "./plan.ts";
 
 /** Told when something is not as it was last seen. */
@@ -43,7 +44,8 @@ type TableNotification = Extract<Notification, { kind: "fdb" | "neighbour" }>;
  * queue make it right.
  *
  * The namespace is held open: so one whose name somebody deletes goes on forwarding until it has
- * been put right. It costs three descriptors.
+ * been put right. It costs three descriptors, and
+ * one more when there was something to announce.
  */
 export class LiveSandbox {
   readonly name: string;
@@ -52,6 +54,8 @@ export class LiveSandbox {
   readonly #host: Host;
   readonly #listener: SandboxListener;
   #cancelWatch: Cancel | null;
+  /** Kept, for to close a packet socket waits until no processor looks at it any more. */
+  #frames: FrameSender | null = null;
   #stale: Stale = "everything";
   #vxlanIndex: number | null = null;
   #hostNamespaceId: number | null = null;
@@ -197,12 +201,30 @@ export class LiveSandbox {
     return before !== mac;
   }
 
+  /**
+   * Tells the workloads that are on the bridge already where an address is. One of them may have asked
+   * before anybody here could answer: its kernel keeps the packets, and by itself asks again after a
+   * second only (`retrans_time_ms`). A peer that is there a moment later would be reached that late.
+   */
+  announce(announced: Announced): void {
+    const links = [...this.#links.values()];
+    const bridge = linkNamed(this.#links, BRIDGE);
+    if (bridge === null || !links.some(({ name }) => maybePortName(name))) return;
+    this.#frames ??= this.#host.openFrameSender(this.namespace);
+    try {
+      this.#frames.send(bridge.index, encodeAnnouncement(announced));
+    } catch {
+      // The bridge is down or gone, which is put right; then they ask again in their own time.
+    }
+  }
+
   /** Stops watching and closes; the kernel goes on. */
   close(): void {
     if (this.#cancelWatch === null) return;
     this.#cancelWatch();
     this.#cancelWatch = null;
     this.connection.close();
+    this.#frames?.close();
     this.namespace.close();
   }
 

@@ -20,10 +20,13 @@
  * ```ts
  * import type { Clock, Logger } from "../base/mod.ts";
  * import type { Projection } from "../state/mod.ts";
- * import { buildDesired, type Host, Reconciler } from "./mod.ts";
+ * import { buildDesired, type Host, type KeyRing, Reconciler } from "./mod.ts";
  *
- * async function example(host: Host, clock: Clock, logger: Logger, projection: Projection) {
- *   const reconciler = new Reconciler({ host, clock, logger });
+ * interface Parts { host: Host; clock: Clock; logger: Logger; keys: KeyRing }
+ *
+ * async function example(parts: Parts, projection: Projection) {
+ *   const { logger } = parts;
+ *   const reconciler = new Reconciler(parts);
  *   reconciler.setDesired(buildDesired(projection, []));
  *   const { problems } = await reconciler.settled();
  *   for (const { message } of problems) logger.error(message);
@@ -36,12 +39,17 @@
 export {
   buildDesired,
   type Desired,
+  type DesiredEncryption,
   type DesiredEndpoint,
+  type DesiredHost,
   type DesiredNetwork,
+  type DesiredPeer,
+  type DesiredRetained,
   type LocalAttachment,
   type RemoteEndpoint,
 } from "./desired.ts";
 export type {
+  FrameSender,
   Host,
   Namespace,
   NamespaceIdentity,
@@ -49,8 +57,10 @@ export type {
   ProcessName,
   Target,
 } from "./host.ts";
+export { probeEncryption } from "./ipsec/probe.ts";
+export type { KeyRing } from "./key_ring.ts";
 export { Reconciler, type ReconcilerOptions } from "./reconciler.ts";
-export type { Problem, ReconcileResult, ReconcilerStats } from "./result.ts";
+export type { EncryptionStatus, Problem, ReconcileResult, ReconcilerStats } from "./result.ts";
 export {
   hostRoutes,
   type SourceAddress,

@@ -9,6 +9,12 @@ export const VXLAN = "vxlan0";
 /** All our links are in this group (`IFLA_GROUP`), so that one request deletes those of a sandbox. */
 export const LINK_GROUP = 0x41474e54;
 
+/**
+ * Ifindex of a sandbox's VXLAN device. It is made from the host's namespace, where the kernel takes an
+ * ifindex that a link has there for that link, and refuses with EEXIST: so it is one that no link has.
+ */
+export const VXLAN_INDEX = 0x41474e54;
+
 const SANDBOX_PREFIX = "agent-";
 
 /** Name of the namespace that holds a network's bridge and VXLAN device. */

@@ -32,6 +32,8 @@ export type Operation =
     readonly port: number;
     readonly local: string;
     readonly mtuBytes: number;
+    /** Sends from that port alone, so that policies can tell its packets. */
+    readonly encrypted: boolean;
   }
   | { readonly kind: "set-link"; readonly device: Device; readonly changes: DeviceChanges }
   /** What our bridges do at their ports. */
@@ -100,8 +102,10 @@ export function formatOperation(operation: Operation): string {
     case "make-bridge":
       return `link add ${operation.device.name} type bridge mtu ${operation.mtuBytes}`;
     case "make-vxlan": {
-      const { device, vni, local, port, mtuBytes } = operation;
-      return `link add ${device.name} type vxlan id ${vni} local ${local} dstport ${port} mtu ${mtuBytes}`;
+      const { device, vni, local, port, mtuBytes, encrypted } = operation;
+      const sourcePort = encrypted ? ` srcport ${port} ${port + 1}` : "";
+      return `link add ${device.name} type vxlan id ${vni} local ${local} dstport ${port}${sourcePort} ` +
+        `mtu ${mtuBytes}`;
     }
     case "set-link":
       return `link set ${operation.device.name} ${formatChanges(operation.changes)}`;

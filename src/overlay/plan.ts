@@ -1,5 +1,5 @@
 import { IpAddress } from "../base/mod.ts";
-import type { Link } from "../netlink/mod.ts";
+import type { Link, VxlanInfo } from "../netlink/mod.ts";
 import type { DesiredEndpoint, DesiredNetwork } from "./desired.ts";
 import { EMPTY_SANDBOX, freeIndex, isOurs, linkNamed, networkOf } from "./model.ts";
 import { type Sandbox, withoutLink } from "./model.ts";
@@ -11,6 +11,7 @@ import {
   networkAlias,
   portName,
   VXLAN,
+  VXLAN_INDEX,
 } from "./names.ts";
 import type { Device, DeviceChanges, Operation } from "./operation.ts";
 import { planEntries } from "./plan_entries.ts";
@@ -60,18 +61,30 @@ export function planSandbox(
     );
   }
   if (network === null) {
-    return found === null ? NOTHING : { ...NOTHING, removals: [{ kind: "remove-sandbox" }] };
-  }
-  if (network.encrypted) {
-    return refuse(
-      "it is encrypted, which this version of the agent cannot do: install a newer one",
-    );
+    return found === null ? NOTHING : { ...NOTHING, removals: planEnd(found) };
   }
   const planner = new Planner(network);
   // A network of the same name that was deleted while we were away.
   if (found === null || owner !== network.id) planner.replaceSandbox(found);
   else planner.keepSandbox(found);
   return planner.plan(endpoints);
+}
+
+/** Of an encrypted network nothing leads to peers any more before its device goes. */
+function planEnd(found: Sandbox): readonly Operation[] {
+  const vxlan = linkNamed(found.links, VXLAN);
+  const entries = vxlan === null || encryptedPort(found) === null ? [] : [
+    ...found.vxlanEntries.keys(),
+  ].map((mac): Operation => ({ kind: "delete-vxlan-entry", mac, device: deviceOf(vxlan) }));
+  return [...entries, { kind: "remove-sandbox" }];
+}
+
+/** The port of a sandbox's VXLAN device, if it is that of an encrypted network: it sends from it too. */
+export function encryptedPort({ links }: Sandbox): number | null {
+  const info = linkNamed(links, VXLAN)?.info;
+  if (info?.kind !== "vxlan") return null;
+  const { sourcePorts: { low, high }, port } = info;
+  return low === port && high === port + 1 ? port : null;
 }
 
 const NOTHING: SandboxPlan = {
@@ -170,7 +183,7 @@ class Planner {
 
   /** The device goes up last: before that nothing comes in. */
   #planVxlan(bridge: Device): Device {
-    const { vni, port, vtepAddress: local, mtuBytes } = this.#network;
+    const { vni, port, vtepAddress: local, mtuBytes, encryption } = this.#network;
     const found = linkNamed(this.#sandbox.links, VXLAN);
     if (found !== null && isRightVxlan(found, this.#network)) {
       const { up, ...changes } = this.#changes(found, mtuBytes);
@@ -183,8 +196,9 @@ class Planner {
       return found;
     }
     if (found !== null) this.#delete(found);
-    const device = { index: this.#nextIndex++, name: VXLAN };
-    this.#devices.push({ kind: "make-vxlan", device, vni, port, local, mtuBytes });
+    const device = { index: VXLAN_INDEX, name: VXLAN };
+    const encrypted = encryption !== null;
+    this.#devices.push({ kind: "make-vxlan", device, vni, port, local, mtuBytes, encrypted });
     this.#setLink(device, { alias: this.#alias, master: bridge });
     this.#setPort(device);
     this.#setLink(device, { up: true });
@@ -243,5 +257,10 @@ function isRightBridge({ info }: Link): boolean {
 function isRightVxlan({ info }: Link, network: DesiredNetwork): boolean {
   return info?.kind === "vxlan" && info.vni === network.vni && info.port === network.port &&
     info.local !== null && info.local.equals(IpAddress.parse(network.vtepAddress)) &&
-    info.remote === null && info.underlayIndex === null && !info.learning && info.proxy;
+    info.remote === null && info.underlayIndex === null && !info.learning && info.proxy &&
+    (network.encryption === null || isRightEncryptedVxlan(info));
+}
+
+function isRightEncryptedVxlan({ sourcePorts, port, udpChecksum }: VxlanInfo): boolean {
+  return sourcePorts.low === port && sourcePorts.high === port + 1 && !udpChecksum;
 }

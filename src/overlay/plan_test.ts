@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { encodeBase32, IpAddress } from "../base/mod.ts";
 import type { DesiredEndpoint, DesiredNetwork, RemoteEndpoint } from "./desired.ts";
 import { linkNamed } from "./model.ts";
-import { BRIDGE, VXLAN } from "./names.ts";
+import { BRIDGE, VXLAN, VXLAN_INDEX } from "./names.ts";
 import { type Device, formatOperation, type Operation } from "./operation.ts";
 import { planSandbox, type SandboxPlan } from "./plan.ts";
 import { planEndpoint } from "./plan_endpoint.ts";
@@ -25,7 +25,7 @@ const SHOP: DesiredNetwork = {
   port: 19_999,
   vtepAddress: "192.0.2.1",
   mtuBytes: 1450,
-  encrypted: false,
+  encryption: null,
   remotes: [{ ip: "10.64.0.4", mac: "02:00:0a:40:00:04", vtepAddress: "192.0.2.2" }],
 };
 
@@ -222,8 +222,8 @@ link set ${PORT_NAME} alias "agent endpoint ${WEB.id}"
     broken: (box) => {
       box.vxlanEntries.set("00:00:00:00:00:00", { vtepAddress: "192.0.2.9", state: "permanent" });
       box.neighbours.set("10.64.0.9", "02:00:0a:40:00:09");
-      box.bridgeEntries.set("02:00:0a:40:00:09", { port: 3, state: "dynamic" });
-      box.bridgeEntries.set("02:00:0a:40:00:0a", { port: 3, state: "permanent" });
+      box.bridgeEntries.set("02:00:0a:40:00:09", { port: VXLAN_INDEX, state: "dynamic" });
+      box.bridgeEntries.set("02:00:0a:40:00:0a", { port: VXLAN_INDEX, state: "permanent" });
     },
     plan: `fdb delete 02:00:0a:40:00:09 dev vxlan0 master
 fdb delete 00:00:00:00:00:00 dev vxlan0 self
@@ -232,7 +232,7 @@ neigh delete 10.64.0.9 dev vxlan0
   },
   {
     name: "a learned entry where a fixed one should be",
-    broken: (box) => box.bridgeEntries.set(MAC, { port: 3, state: "dynamic" }),
+    broken: (box) => box.bridgeEntries.set(MAC, { port: VXLAN_INDEX, state: "dynamic" }),
     plan: `fdb replace ${MAC} dev vxlan0 master static\n`,
   },
   {
@@ -312,11 +312,37 @@ Deno.test("plan: what is not ours is named and left", () => {
   assert.deepEqual(plan(kernel, null, []).removals, [], "another agent's sandbox is not removed");
 });
 
-Deno.test("plan: an encrypted network is refused, never brought up in the clear", () => {
+const BANK: DesiredNetwork = {
+  ...SHOP,
+  port: 20_001,
+  mtuBytes: 1416,
+  encryption: { slot: 1, epochs: [], peers: [], upTo: 0 },
+};
+
+Deno.test("plan: an encrypted network sends from its own port alone", () => {
   const kernel = new SimulatedKernel(SHOP.id);
-  const { refusal, devices } = plan(kernel, { ...SHOP, encrypted: true }, [WEB]);
-  assert.match(refusal ?? "", /encrypted/);
-  assert.deepEqual(devices, []);
+  const { devices } = plan(kernel, BANK, []);
+  assert.match(
+    text(devices),
+    /link add vxlan0 type vxlan id 4096 local 192\.0\.2\.1 dstport 20001 srcport 20001 20002 mtu 1416/,
+  );
+  reconcile(kernel, BANK, []);
+  assert.equal(text(reconcile(kernel, BANK, [])), "");
+  const vxlan = linkNamed(kernel.broken.links, VXLAN);
+  assert.ok(vxlan?.info?.kind === "vxlan");
+  for (const change of [{ sourcePorts: { low: 0, high: 0 } }, { udpChecksum: true }]) {
+    kernel.broken.links.set(vxlan.index, { ...vxlan, info: { ...vxlan.info, ...change } });
+    assert.match(text(plan(kernel, BANK, []).removals), /link delete vxlan0/);
+  }
+});
+
+Deno.test("plan: of an encrypted network nothing leads to peers when its device goes", () => {
+  const kernel = new SimulatedKernel(SHOP.id);
+  reconcile(kernel, BANK, []);
+  assert.equal(
+    text(plan(kernel, null, []).removals),
+    "fdb delete 02:00:0a:40:00:04 dev vxlan0 self\nnetns delete\n",
+  );
 });
 
 Deno.test("plan: a network that took the name of one that is gone gets a sandbox of its own", () => {

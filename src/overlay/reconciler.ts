@@ -3,6 +3,7 @@ import type { Desired } from "./desired.ts";
 import type { Host } from "./host.ts";
 import type { Problem, ReconcileResult, ReconcilerStats } from "./result.ts";
 import { HostKernel } from "./host_kernel.ts";
+import { type KeyRing, NO_KEYS } from "./key_ring.ts";
 
 /** What a {@linkcode Reconciler} works with. */
 export interface ReconcilerOptions {
@@ -10,6 +11,8 @@ export interface ReconcilerOptions {
   readonly host: Host;
   /** Its time. */
   readonly clock: Clock;
+  /** Keys of encrypted networks; null: none is ever installed, for a host that is left. */
+  readonly keys: KeyRing | null;
   /** Told of problems and repairs. */
   readonly logger: Logger;
   /** Called, from the event loop, each time the result is another than before. */
@@ -34,6 +37,8 @@ const NO_RESULT: ReconcileResult = {
   attached: [],
   waiting: [],
   gone: [],
+  encryption: new Map(),
+  guardLack: null,
 };
 
 /**
@@ -70,8 +75,8 @@ export class Reconciler {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#onResult = options.onResult ?? (() => {});
-    const { host, clock } = options;
-    this.#kernel = new HostKernel(host, clock, () => this.#wake());
+    const { host, clock, keys } = options;
+    this.#kernel = new HostKernel(host, clock, keys ?? NO_KEYS, () => this.#wake());
   }
 
   /** The newest result. */
@@ -198,8 +203,7 @@ export class Reconciler {
   }
 
   #publish(result: ReconcileResult): void {
-    const before = JSON.stringify({ ...this.#result, desired: null });
-    const isNews = JSON.stringify({ ...result, desired: null }) !== before;
+    const isNews = textOf(result) !== textOf(this.#result);
     this.#result = result;
     if (result.problems.length === 0) {
       this.#retryAtTick = null;
@@ -231,4 +235,9 @@ export class Reconciler {
     else this.#kernel.expectWhatNobodyTells(this.#desired);
     this.#wake();
   }
+}
+
+/** Equal for equal results, the desired states aside. */
+function textOf(result: ReconcileResult): string {
+  return JSON.stringify({ ...result, desired: null, encryption: [...result.encryption] });
 }

@@ -71,7 +71,7 @@ function bridgeRequests(
  * was made, so its underlay is the host's. (Moving it there later would hold the kernel 16 ms.)
  */
 export function vxlanRequest(
-  { device, vni, port, local, mtuBytes }: Extract<Operation, { kind: "make-vxlan" }>,
+  { device, vni, port, local, mtuBytes, encrypted }: Extract<Operation, { kind: "make-vxlan" }>,
   sandboxFd: number,
 ): Request {
   return createLink({
@@ -87,8 +87,15 @@ export function vxlanRequest(
       local: IpAddress.parse(local),
       learning: false,
       proxy: true,
-      // RFC 7348 section 5: the checksum should be zero.
+      // RFC 7348 section 5: the checksum should be zero. What is encrypted has a better one.
       udpChecksum: false,
+      ...(encrypted
+        ? {
+          sourcePorts: { low: port, high: port + 1 },
+          udpZeroChecksum6Transmit: true,
+          udpZeroChecksum6Receive: true,
+        }
+        : {}),
     },
   });
 }

@@ -11,6 +11,24 @@ export interface Problem {
   readonly message: string;
 }
 
+/** What the kernel has of an encrypted network's SAs, as the leader has to know it. */
+export interface EncryptionStatus {
+  /**
+   * Epochs of which there are SAs, ascending, retired ones too. Of a live one: all inbound SAs that this
+   * host may have are there.
+   */
+  readonly installed: readonly number[];
+  /**
+   * What has been heard of: {@linkcode DesiredEncryption.upTo} of the desired state that this is about, or
+   * less, where the inbound SAs of a holder are still to come: then below that holder's revision.
+   */
+  readonly upTo: number;
+  /** The oldest epoch that this host still sends with, to any peer; null when it sends to nobody. */
+  readonly oldestSending: number | null;
+  /** The newest epoch, when a pair is closed on it or an SA nears its end: a newer one is needed. */
+  readonly wantsAfter: number | null;
+}
+
 /** What became of the newest desired state. */
 export interface ReconcileResult {
   /** The very object that `setDesired` was given; null before the first. */
@@ -21,6 +39,13 @@ export interface ReconcileResult {
   readonly attached: readonly Id[];
   /** Endpoints whose path stands for no namespace yet; they are attached when it does. */
   readonly waiting: readonly Id[];
+  /** By network, those that were left included as long as there are SAs of them. */
+  readonly encryption: ReadonlyMap<Id, EncryptionStatus>;
+  /**
+   * Why nothing stands behind the IPsec policies on this host (the kernel lacks traffic control's flower);
+   * null when the second guard stands, or none is needed.
+   */
+  readonly guardLack: string | null;
   /** Endpoints whose workload has ended: its process, or the namespace they were attached to. */
   readonly gone: readonly Id[];
 }

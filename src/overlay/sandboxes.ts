@@ -1,11 +1,11 @@
 import type { Id } from "../base/mod.ts";
-import { Connection } from "../netlink/mod.ts";
-import { removeLinks } from "./apply.ts";
+import { Connection, setLink } from "../netlink/mod.ts";
+import { removeLinks, throwFirst } from "./apply.ts";
 import type { Host, Namespace, NamespaceIdentity } from "./host.ts";
 import { LiveSandbox } from "./live_sandbox.ts";
 import { networkOf } from "./model.ts";
-import { maybeSandboxName } from "./names.ts";
-import { isElsewhere } from "./plan.ts";
+import { maybeSandboxName, networkAlias } from "./names.ts";
+import { encryptedPort, isElsewhere } from "./plan.ts";
 import type { Slicer } from "./slicer.ts";
 
 /** The sandboxes of one host that are open, by name, and how they come and go. */
@@ -13,6 +13,8 @@ export class Sandboxes {
   readonly hostNamespace: Namespace;
   /** In the host's namespace. */
   readonly hostConnection: Connection;
+  /** Of that connection's socket. */
+  readonly hostPortId: number;
   readonly #host: Host;
   readonly #slicer: Slicer;
   readonly #open = new Map<string, LiveSandbox>();
@@ -32,12 +34,20 @@ export class Sandboxes {
     this.#onChange = listener.onChange;
     this.#onPeerChange = listener.onPeerChange;
     this.hostNamespace = host.openHostNamespace();
-    this.hostConnection = new Connection(host.openTransport(this.hostNamespace));
+    const transport = host.openTransport(this.hostNamespace);
+    this.hostPortId = transport.portId;
+    this.hostConnection = new Connection(transport);
   }
 
   /** Those that are open. */
   get names(): readonly string[] {
     return [...this.#open.keys()];
+  }
+
+  /** UDP ports of the encrypted networks whose sandboxes are open. */
+  get encryptedPorts(): ReadonlySet<number> {
+    const ports = [...this.#open.values()].map(({ sandbox }) => encryptedPort(sandbox));
+    return new Set(ports.filter((port) => port !== null));
   }
 
   /** Null when it is not open. */
@@ -83,9 +93,21 @@ export class Sandboxes {
     return current;
   }
 
-  /** Makes one that is empty. */
-  make(name: string): LiveSandbox {
-    return this.#keep(name, this.#host.createNamed(name));
+  /**
+   * Makes one that is empty, and marked as ours before it has its name: an unmarked one, left by an
+   * agent that was killed, would be taken for somebody else's for ever.
+   */
+  make(name: string, networkId: Id): LiveSandbox {
+    const mark = [setLink("lo", { alias: networkAlias(networkId) })];
+    const namespace = this.#host.createNamed(name, (unnamed) => {
+      const connection = new Connection(this.#host.openTransport(unnamed));
+      try {
+        throwFirst(connection.batch(mark));
+      } finally {
+        connection.close();
+      }
+    });
+    return this.#keep(name, namespace);
   }
 
   /** The network whose sandbox this is; null when it is not ours. */

@@ -97,8 +97,10 @@ export class SimulatedKernel {
         return;
       }
       case "make-vxlan": {
-        const { device, vni, port, mtuBytes } = operation;
-        const info = { ...VXLAN, vni, port, local: IpAddress.parse(operation.local) };
+        const { device, vni, port, mtuBytes, encrypted } = operation;
+        const sourcePorts = encrypted ? { low: port, high: port + 1 } : VXLAN.sourcePorts;
+        const local = IpAddress.parse(operation.local);
+        const info = { ...VXLAN, vni, port, local, sourcePorts };
         this.#addLink(box, { ...LINK, ...device, mtuBytes, info, linkNamespaceId: 0 });
         return;
       }
