@@ -1,6 +1,7 @@
 import type { Cancel } from "../base/mod.ts";
 import type { Transport } from "../netlink/mod.ts";
 import type {
+  FrameSender,
   Host,
   Namespace,
   NamespaceIdentity,
@@ -17,6 +18,7 @@ import {
   openCurrentNamespace,
   openNamespace,
   openNetlinkSocket,
+  PacketSocket,
   readSysctl,
   SyscallError,
   type Watcher,
@@ -52,9 +54,9 @@ export class MachineHost implements Host {
     return namespace?.identity ?? null;
   }
 
-  /** Makes a namespace that lives by its name. */
-  createNamed(name: string): Namespace {
-    return createNamedNamespace(name);
+  /** Makes a namespace that lives by its name, which it is given last. */
+  createNamed(name: string, prepare: (namespace: Namespace) => void): Namespace {
+    return createNamedNamespace(name, prepare);
   }
 
   /** Nothing happens when it is gone already. */
@@ -77,10 +79,32 @@ export class MachineHost implements Host {
     return openNetlinkSocket({ family: "route", namespace: own(namespace) });
   }
 
+  /** A packet socket in a namespace that this object has opened. */
+  openFrameSender(namespace: Namespace): FrameSender {
+    return new PacketSocket(own(namespace));
+  }
+
   /** Follows multicast groups of a namespace and of all that have an nsid in it. */
   watch(namespace: Namespace, groups: readonly number[], listener: NotificationListener): Cancel {
     return this.#watcher.subscribe(
       { family: "route", groups, namespaces: "all", namespace: own(namespace) },
+      listener,
+    );
+  }
+
+  /** An xfrm socket in a namespace that this object has opened. */
+  openXfrmTransport(namespace: Namespace): Transport {
+    return openNetlinkSocket({ family: "xfrm", namespace: own(namespace) });
+  }
+
+  /** Follows multicast groups of xfrm in one namespace. */
+  watchXfrm(
+    namespace: Namespace,
+    groups: readonly number[],
+    listener: NotificationListener,
+  ): Cancel {
+    return this.#watcher.subscribe(
+      { family: "xfrm", groups, namespaces: "own", namespace: own(namespace) },
       listener,
     );
   }

@@ -13,4 +13,5 @@
  */
 export { MachineHost } from "./host.ts";
 export { StateFiles } from "./files.ts";
+export { RunDirectory } from "./run_files.ts";
 export { MachineWorkloads } from "./workloads.ts";

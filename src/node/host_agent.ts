@@ -1,10 +1,11 @@
 import { type Clock, type Id, type Logger, newId, type Random } from "../base/mod.ts";
-import type { NodeFacts, NodeReport, Projection } from "../state/mod.ts";
+import type { NodeFacts, NodeReport, Projection, ReportReply } from "../state/mod.ts";
 import { Dialer, type TlsIdentity, type Trust } from "../tls/mod.ts";
 import type { AttachRequest } from "./attachment_draft.ts";
 import type { Lease } from "./attachment_lives.ts";
 import { AttachmentStore } from "./attachment_store.ts";
 import { Attachments } from "./attachments.ts";
+import type { BootKeys } from "./boot_keys.ts";
 import { type AttachmentView, type HostStatusView, viewAttachment } from "./host_views.ts";
 import { IdentityStore, type NodeRecord } from "./identity.ts";
 import { LeaderLink } from "./leader_link.ts";
@@ -13,10 +14,8 @@ import { NewestProjection } from "./newest_projection.ts";
 import type { NodeFiles, Overlay, OverlayStatus, OwnLeader, Workloads } from "./ports.ts";
 import { ProjectionStream } from "./projection_stream.ts";
 import { Renewal } from "./renewal.ts";
+import { lastErrorOf, reportOf } from "./report.ts";
 import { Reporter } from "./reporter.ts";
-
-/** The leader takes no report with a longer one. */
-const MAX_ERROR_LENGTH = 1024;
 
 /** What {@linkcode HostAgent} stands on. */
 export interface HostAgentOptions {
@@ -28,6 +27,8 @@ export interface HostAgentOptions {
   readonly workloads: Workloads;
   /** The data plane. */
   readonly overlay: Overlay;
+  /** By which the data plane encrypts, too. */
+  readonly bootKeys: BootKeys;
   /** On a manager; null on every other host. */
   readonly ownLeader: OwnLeader | null;
   /** Time. */
@@ -72,6 +73,8 @@ export class HostAgent {
   readonly #projection: NewestProjection;
   readonly #ready = Promise.withResolvers<void>();
   #managersOnDisk: string;
+  /** Whether the leader knows what this host is like now. */
+  #isHeard = false;
 
   /** Takes up the node that is on disk, and begins to work. */
   constructor(options: HostAgentOptions) {
@@ -92,7 +95,7 @@ export class HostAgent {
       clock,
       logger,
       report: () => this.#report(),
-      onForgotten: (ids) => this.#attachments.forget(ids),
+      onTaken: (report, reply) => this.#onTaken(report, reply),
     });
     this.#attachments = this.#openAttachments();
     this.#renewal = new Renewal({
@@ -107,7 +110,7 @@ export class HostAgent {
     this.#stream = this.#openStream();
   }
 
-  /** Resolves when the kernel first has what the leader wants of this node. */
+  /** Resolves when the kernel first has what the leader wants of this node, and the leader has heard of it. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
@@ -115,7 +118,12 @@ export class HostAgent {
   /** The overlay's status has changed. */
   overlayChanged(status: OverlayStatus): void {
     if (status.gone.size > 0) this.#attachments.endpointsGone(status.gone);
-    if (this.#isApplied(status)) this.#ready.resolve();
+    if (this.#isHeard && this.#isApplied(status)) this.#ready.resolve();
+    this.#reporter.send();
+  }
+
+  /** What the host says of itself has changed. */
+  factsChanged(): void {
     this.#reporter.send();
   }
 
@@ -163,10 +171,10 @@ export class HostAgent {
     return this.#requests.forward(request);
   }
 
-  /** How this host is. */
+  /** How this host is; what there is to count is not its to know. */
   status(): HostStatusView {
     const { nodeId, clusterId, role, controlAddress, vtepAddress } = this.record;
-    const { hostname, agentVersion } = this.#options.facts();
+    const { hostname, agentVersion, encryption } = this.#options.facts();
     const { status } = this.#options.overlay;
     return {
       nodeId,
@@ -176,12 +184,13 @@ export class HostAgent {
       agentVersion,
       controlAddress,
       vtepAddress,
+      encryption,
       connected: this.#stream.connected,
       leaderAddress: this.#link.leaderAddress,
       certificateNotAfter: new Date(this.#renewal.notAfterMs).toISOString(),
       applied: status.applied,
       ready: this.#isApplied(status),
-      lastError: this.#lastError(),
+      lastError: lastErrorOf(status),
       counters: {},
     };
   }
@@ -220,6 +229,7 @@ export class HostAgent {
       logger,
       onProjection: (projection) => {
         this.#projection.set(projection);
+        this.#options.bootKeys.projected(projection);
         this.#attachments.projectionChanged();
       },
       onReceived: () => this.#reporter.send(),
@@ -250,21 +260,26 @@ export class HostAgent {
     void this.#stream.replace();
   }
 
-  #report(): NodeReport {
-    const { applied, attached } = this.#options.overlay.status;
-    return {
-      v: 1,
-      received: this.#stream.received,
-      applied,
-      attached: [...attached],
-      gone: this.#attachments.gone(),
-      lastError: this.#lastError(),
-      facts: this.#options.facts(),
-    };
+  /** What came of a report may make the boot key usable, or useless: both are the data plane's concern. */
+  #onTaken(report: NodeReport, reply: ReportReply): void {
+    const { bootKeys } = this.#options;
+    const before = bootKeys.pair;
+    this.#isHeard = true;
+    if (this.#isApplied(this.#options.overlay.status)) this.#ready.resolve();
+    const key = bootKeys.answered(report.number, reply);
+    this.#attachments.forget(report.gone);
+    if (bootKeys.pair !== before) this.#attachments.projectionChanged();
+    if (key === "new-key") this.#reporter.send();
   }
 
-  #lastError(): string | null {
-    const [problem] = this.#options.overlay.status.problems.values();
-    return problem?.slice(0, MAX_ERROR_LENGTH) ?? null;
+  #report(): NodeReport {
+    const { overlay: { status }, bootKeys, facts } = this.#options;
+    return reportOf({
+      received: this.#stream.received,
+      status,
+      gone: this.#attachments.gone(),
+      bootKeys,
+      facts: facts(),
+    });
   }
 }

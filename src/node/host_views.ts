@@ -57,6 +57,8 @@ export interface HostStatusView {
   readonly controlAddress: string;
   /** Underlay address of its VXLAN devices. */
   readonly vtepAddress: string;
+  /** `ok`, or why it cannot have encrypted networks. */
+  readonly encryption: string;
   /** Whether a stream from a leader is up. */
   readonly connected: boolean;
   /** Where the leader was last heard, or null. */

@@ -68,14 +68,12 @@ export interface JoinOptions {
  */
 export async function joinCluster(options: JoinOptions): Promise<NodeRecord> {
   const token = parseTokenText(options.token);
-  // The first use of the certificate library costs 85 ms: it is loaded while the root comes.
-  const keyAndCsr = createKeyAndCsr();
   options.onStep(`Fetching the cluster's root certificate from ${options.address}`);
   const shown = await fetchRoots(options);
   options.onStep("Checking it against the pin in the token");
   const { root, clusterId } = checkPin(shown, token.pin, options);
   options.onStep("Asking for a certificate");
-  const { privateKey, csr } = await keyAndCsr;
+  const { privateKey, csr } = createKeyAndCsr();
   const probe = options.random.bytes(16);
   const request: JoinRequest = {
     v: 1,

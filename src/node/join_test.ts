@@ -231,7 +231,7 @@ Deno.test("a certificate for another key is never taken up", sanitized, async ()
   await using manager = await TestManager.start();
   using host = new Candidate();
   const { certificate, root } = manager.cluster.founded;
-  const stranger = await createKeyAndCsr();
+  const stranger = createKeyAndCsr();
   const roots = [decodeBase64url(root)];
   assert.throws(
     () => host.store.writeTls(stranger.privateKey, decodeBase64url(certificate), roots),

@@ -31,7 +31,9 @@ export interface LeaderLinkOptions {
  * A request to whoever leads. It is made again when its answer did not come, so it must be one that
  * the leader knows when it has seen it, or that does no harm the second time.
  */
-export type LeaderRequest = Omit<DialRequest, "address" | "timeoutMs"> & {
+export type LeaderRequest = Omit<DialRequest, "address" | "timeoutMs" | "body"> & {
+  /** Sent whole; a function makes another one for each try. */
+  readonly body?: Uint8Array | (() => Uint8Array);
   /** How long to look for a leader who answers, over all tries. */
   readonly deadlineMs: number;
 };
@@ -100,7 +102,7 @@ export class LeaderLink {
   }
 
   async #seek<Found extends Answer>(
-    { deadlineMs, ...request }: LeaderRequest,
+    { deadlineMs, body, ...request }: LeaderRequest,
     ask: (request: DialRequest) => Promise<Found>,
   ): Promise<Found> {
     const { clock, random } = this.#options;
@@ -118,7 +120,9 @@ export class LeaderLink {
       let failure: Error;
       try {
         const timeoutMs = Math.max(1, Math.min(leftMs, TRY_TIMEOUT_MS));
-        const answer = await ask({ ...request, address, signal, timeoutMs });
+        const sent = typeof body === "function" ? body() : body;
+        const whole = sent === undefined ? request : { ...request, body: sent };
+        const answer = await ask({ ...whole, address, signal, timeoutMs });
         if (answer.status !== 421) {
           this.#leader = address;
           return answer;

@@ -16,6 +16,7 @@
  */
 export type { AttachRequest, WantedNetwork } from "./attachment_draft.ts";
 export type { Lease } from "./attachment_lives.ts";
+export { BootKeys, type BootKeysOptions, type ReportedKey } from "./boot_keys.ts";
 export { type AttachOrder, HostAgent, type HostAgentOptions } from "./host_agent.ts";
 export { HostError } from "./host_error.ts";
 export type { AttachmentInterfaceView, AttachmentView, HostStatusView } from "./host_views.ts";

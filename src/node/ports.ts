@@ -1,4 +1,5 @@
 import type { Bytes, Cancel, Id } from "../base/mod.ts";
+import type { BootKeyPair } from "../esp/mod.ts";
 import type { CertifyReply, CertifyRequest, Projection } from "../state/mod.ts";
 
 /** Small files of the node, by their names relative to the state directory. */
@@ -7,6 +8,29 @@ export interface NodeFiles {
   read(name: string): Bytes | null;
   /** Replaces the file; durable when it returns. Only its owner may read it. */
   write(name: string, bytes: Uint8Array): void;
+  /** Nothing happens when it is not there. */
+  remove(name: string): void;
+}
+
+/**
+ * Small files in memory, of the run directory: they live as long as the kernel that they tell of, or
+ * shorter. Only their owner may read them.
+ */
+export interface RunFiles {
+  /** The file's bytes, or null when there is none. */
+  read(name: string): Bytes | null;
+  /** How many bytes it has, or null when there is none. */
+  size(name: string): number | null;
+  /** Replaces it, or makes it, with its directory: at every moment there is the old one or the new one. */
+  replace(name: string, bytes: Uint8Array): void;
+  /**
+   * Appends to a file that is `length` bytes long now. When it returns it is written, and a kill of
+   * this process takes nothing back.
+   *
+   * @returns `other-file` when it is of another length, or not there: then nothing was done
+   * @throws when not all could be written; some of it may have been
+   */
+  append(name: string, bytes: Uint8Array, length: number): "appended" | "other-file";
   /** Nothing happens when it is not there. */
   remove(name: string): void;
 }
@@ -63,6 +87,18 @@ export interface LocalEndpoint {
   readonly interfaceName: string;
 }
 
+/** What the kernel has of an encrypted network's SAs, as the leader has to know it. */
+export interface EncryptionStatus {
+  /** Epochs of which it has SAs, ascending; of a live one all inbound SAs that it may have. */
+  readonly installed: readonly number[];
+  /** From all holders up to this revision of theirs. */
+  readonly upTo: number;
+  /** The oldest epoch that it still sends with, to any peer; null when it sends to nobody. */
+  readonly oldestSending: number | null;
+  /** A newer epoch than this one is needed; null: all is well. */
+  readonly wantsAfter: number | null;
+}
+
 /** What the kernel has. */
 export interface OverlayStatus {
   /** Digest of the projection that it has in full, or null. */
@@ -73,6 +109,10 @@ export interface OverlayStatus {
   readonly gone: ReadonlySet<Id>;
   /** Why the kernel does not have what it should, by endpoint or network, in its own words. */
   readonly problems: ReadonlyMap<Id, string>;
+  /** By network, those included that were left, as long as there are SAs of them. */
+  readonly encryption: ReadonlyMap<Id, EncryptionStatus>;
+  /** The boot key that `encryption` tells of; null when there was none to work with. */
+  readonly bootKey: BootKeyPair | null;
 }
 
 /**

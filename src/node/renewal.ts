@@ -135,7 +135,7 @@ export class Renewal {
 
   async #replaceCertificate(): Promise<Membership> {
     const { store, onRenewed } = this.#options;
-    const { privateKey, csr } = await this.#pendingKey();
+    const { privateKey, csr } = this.#pendingKey();
     const { status, body } = await this.#ask({ v: 1, csr });
     if (saysRemoved(status, body)) return "removed";
     const { certificate, roots } = parseReply(status, body);
@@ -169,11 +169,11 @@ export class Renewal {
     return { status: answer.status, body: answer.json() };
   }
 
-  async #pendingKey(): Promise<PendingKey> {
+  #pendingKey(): PendingKey {
     const { store } = this.#options;
     const earlier = store.readPending();
     if (earlier !== null) return earlier;
-    const { privateKey, csr } = await createKeyAndCsr();
+    const { privateKey, csr } = createKeyAndCsr();
     const pending = { privateKey, csr: encodeBase64url(csr) };
     store.writePending(pending);
     return pending;

@@ -1,5 +1,5 @@
-import { type Cancel, type Clock, encodeUtf8, type Id, type Logger } from "../base/mod.ts";
-import type { NodeReport } from "../state/mod.ts";
+import { type Cancel, type Clock, encodeUtf8, type Logger } from "../base/mod.ts";
+import type { NodeReport, ReportReply } from "../state/mod.ts";
 import type { LeaderLink } from "./leader_link.ts";
 
 /** Often enough that a node whose host has died is missed within ten seconds. */
@@ -11,10 +11,10 @@ export interface ReporterOptions {
   readonly link: LeaderLink;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The report as it would be now. */
+  /** The report as it would be now. Each try is one of its own, for each has its own number. */
   readonly report: () => NodeReport;
-  /** The leader has deleted these endpoints. */
-  readonly onForgotten: (endpointIds: readonly Id[]) => void;
+  /** The leader has taken this report: what it calls gone is deleted. */
+  readonly onTaken: (report: NodeReport, reply: ReportReply) => void;
 }
 
 /** Tells the leader how this node is: every few seconds, and soon after each change. */
@@ -73,23 +73,40 @@ export class Reporter {
 
   /** Never rejects: what could not be said is in the next report too. */
   async #post(): Promise<void> {
-    const { link, logger, onForgotten } = this.#options;
+    const { link, logger, onTaken } = this.#options;
     try {
-      const report = this.#options.report();
+      const tries: NodeReport[] = [];
       const answer = await link.request({
         method: "POST",
         path: "/v1/self/report",
         headers: { "content-type": "application/json" },
-        body: encodeUtf8(JSON.stringify(report)),
+        body: () => {
+          const report = this.#options.report();
+          tries.push(report);
+          return encodeUtf8(JSON.stringify(report));
+        },
         deadlineMs: DEADLINE_MS,
       });
       if (answer.status !== 200) {
         logger.warn("The leader did not take a report", { status: answer.status });
-      } else if (!this.#closed) onForgotten(report.gone);
+        return;
+      }
+      const taken = tries.at(-1);
+      if (!this.#closed && taken !== undefined) onTaken(taken, replyOf(answer.json()));
     } catch (error) {
       logger.debug("No leader took a report", {
         reason: error instanceof Error ? error.message : String(error),
       });
     }
   }
+}
+
+/** @throws {TypeError} when it is not a reply */
+function replyOf(value: unknown): ReportReply {
+  const reply = value as Partial<Record<keyof ReportReply, unknown>> | null;
+  const { stateTimeMs, seenBefore } = reply ?? {};
+  if (typeof stateTimeMs !== "number" || !Number.isSafeInteger(seenBefore)) {
+    throw new TypeError("The leader's answer to a report cannot be read");
+  }
+  return { v: 1, stateTimeMs, seenBefore: Number(seenBefore) };
 }

@@ -9,18 +9,23 @@ export const sanitized = { sanitizeOps: true, sanitizeResources: true };
 
 export async function setUp(): Promise<{ manager: TestManager; host: TestHost }> {
   const manager = await TestManager.start();
-  // The first projection is acknowledged: the next comes at once.
-  const acknowledged = Promise.withResolvers<void>();
+  // The last projection that comes by itself (it has the boot key in it) is acknowledged: the next one
+  // comes at once.
+  const acknowledged = new Set<unknown>();
   manager.meddle = async (request, _principal, next) => {
     const { received } = request.method === "POST" ? await request.clone().json() : {};
     const answer = await next();
-    if (typeof received === "string") acknowledged.resolve();
+    acknowledged.add(received);
     return answer;
   };
   const host = await manager.join("one");
   await manager.cluster.network("shop");
   await host.agent.ready;
-  await acknowledged.promise;
+  await eventually(() => {
+    const projection = host.agent.projection();
+    return projection !== null && projection.node.bootKey !== null &&
+      host.bootKeys.pair !== null && acknowledged.has(projection.digest);
+  });
   manager.meddle = (_request, _principal, next) => next();
   return { manager, host };
 }

@@ -1,25 +1,20 @@
 // Both halves of the control plane in one process: a manager behind real TLS on the loopback, and hosts
 // that have joined it. Only the data plane is simulated.
-import { createClusterApp } from "../api/mod.ts";
+import { loadClusterApp } from "../api/mod.ts";
 import { principalOf, standingOf } from "../agent/standing.ts";
 import { type Clock, type Id, type Principal } from "../base/mod.ts";
 import { certificateToPem } from "../ca/mod.ts";
 import { decodeBase64url } from "../base/mod.ts";
 import { realClock } from "../cluster/testing_clock.ts";
-import { factsOf, keepingLogger, type LogLine, TestPlane } from "../cluster/testing_plane.ts";
-import { MachineWorkloads, StateFiles } from "../machine/mod.ts";
-import type { NodeFacts, Settings } from "../state/mod.ts";
-import { systemRandom, Watcher } from "../sys/mod.ts";
-import { Listener, type TlsIdentity, type Trust } from "../tls/mod.ts";
-import {
-  type AttachRequest,
-  HostAgent,
-  IdentityStore,
-  joinCluster,
-  type NodeRecord,
-  type OwnLeader,
-} from "./mod.ts";
-import { SimulatedOverlay } from "./testing_overlay.ts";
+import { factsOf, keepingLogger, TestPlane } from "../cluster/testing_plane.ts";
+import { StateFiles } from "../machine/mod.ts";
+import type { Settings } from "../state/mod.ts";
+import { systemRandom } from "../sys/mod.ts";
+import { type Listener, startListener, type TlsIdentity, type Trust } from "../tls/mod.ts";
+import { IdentityStore, joinCluster, type NodeRecord } from "./mod.ts";
+import { type HostOptions, TestHost } from "./testing_host.ts";
+
+export type { HostOptions, TestHost };
 
 /** What a test does to a request on its way to the manager, or to the answer on its way back. */
 export type Meddle = (
@@ -99,19 +94,21 @@ export class TestManager implements AsyncDisposable {
   }
 
   async listen(port: number): Promise<void> {
-    const app = createClusterApp({
+    const app = await loadClusterApp({
       newId: () => this.plane.newId(),
       stateTimeMs: () => this.plane.stateTimeMs(),
       ca: () => this.plane.ca(),
       read: () => this.plane.read(),
       write: (request) => this.plane.write(request),
+      createNetwork: (request) => this.plane.createNetwork(request),
+      rotateNetwork: (request) => this.plane.rotateNetwork(request),
       createToken: (request) => this.plane.createToken(request),
       join: (request, peer) => this.plane.join(request, peer),
       certify: (principal, request) => this.plane.certify(principal, request),
       report: (id, report) => this.plane.report(id, report),
       openStream: (id, signal) => this.plane.openStream(id, signal),
     }, { logger: keepingLogger(this.cluster.lines), agentVersion: "0.0.0" });
-    this.#listener = await Listener.start({
+    this.#listener = await startListener({
       host: "127.0.0.1",
       port,
       identity: this.#identity,
@@ -149,7 +146,11 @@ export class TestManager implements AsyncDisposable {
   async join(hostname: string, options: HostOptions = {}): Promise<TestHost> {
     const { text } = await this.cluster.token();
     const address = `127.${80 + systemRandom.below(100)}.${systemRandom.below(256)}.1`;
-    const facts = factsOf(hostname, { controlAddress: `${address}:7443`, vtepAddress: address });
+    const facts = factsOf(hostname, {
+      controlAddress: `${address}:7443`,
+      vtepAddress: address,
+      ...options.facts,
+    });
     const directory = Deno.makeTempDirSync({ prefix: "agent-node-" });
     const store = new IdentityStore(new StateFiles(directory));
     const record = await joinCluster({
@@ -209,91 +210,5 @@ export class TestManager implements AsyncDisposable {
   #takeIn(host: TestHost): TestHost {
     this.#hosts.push(host);
     return host;
-  }
-}
-
-export interface HostOptions {
-  readonly clock?: Clock;
-  /** Of the joining alone. */
-  readonly joinClock?: Clock;
-  readonly ownLeader?: OwnLeader | null;
-  readonly onIdentity?: (identity: TlsIdentity, trust: Trust) => void;
-}
-
-/** A host with its agent. */
-export class TestHost {
-  readonly directory: string;
-  readonly record: NodeRecord;
-  readonly facts: NodeFacts;
-  readonly lines: LogLine[] = [];
-  readonly identity: IdentityStore;
-  removed = 0;
-  overlay: SimulatedOverlay;
-  agent: HostAgent;
-  workloads: MachineWorkloads;
-  readonly #options: HostOptions;
-  #watcher = new Watcher();
-  #isRunning = true;
-
-  constructor(directory: string, record: NodeRecord, facts: NodeFacts, options: HostOptions) {
-    this.directory = directory;
-    this.record = record;
-    this.facts = facts;
-    this.#options = options;
-    this.identity = new IdentityStore(new StateFiles(directory));
-    [this.workloads, this.overlay, this.agent] = this.#start();
-  }
-
-  /** As `kill -9`: nothing that the agent would do at its end happens, but for what is closed. */
-  async stop(): Promise<void> {
-    if (!this.#isRunning) return;
-    this.#isRunning = false;
-    this.agent.close();
-    await this.#watcher.close();
-  }
-
-  /** Another agent with what the last one has left. */
-  start(): void {
-    this.#watcher = new Watcher();
-    [this.workloads, this.overlay, this.agent] = this.#start();
-    this.#isRunning = true;
-  }
-
-  async end(): Promise<void> {
-    await this.stop();
-    Deno.removeSync(this.directory, { recursive: true });
-  }
-
-  attach(
-    request: AttachRequest,
-    order: { readonly requestId?: string; readonly signal?: AbortSignal } = {},
-  ): ReturnType<HostAgent["attach"]> {
-    const { requestId = this.agent.newId(), signal = new AbortController().signal } = order;
-    return this.agent.attach({ request, requestId, bodyHash: JSON.stringify(request), signal });
-  }
-
-  #start(): [MachineWorkloads, SimulatedOverlay, HostAgent] {
-    const { clock = realClock, ownLeader = null, onIdentity = () => {} } = this.#options;
-    const workloads = new MachineWorkloads(this.#watcher);
-    const overlay = new SimulatedOverlay((target) => {
-      const namespace = workloads.open(target);
-      namespace?.close();
-      return namespace !== null;
-    });
-    const agent = new HostAgent({
-      files: new StateFiles(this.directory),
-      attachmentsPath: `${this.directory}/attachments.db`,
-      workloads,
-      overlay,
-      ownLeader,
-      clock,
-      random: systemRandom,
-      logger: keepingLogger(this.lines),
-      facts: () => this.facts,
-      onIdentity,
-      onRemoved: () => void this.removed++,
-    });
-    overlay.onStatus = (status) => agent.overlayChanged(status);
-    return [workloads, overlay, agent];
   }
 }

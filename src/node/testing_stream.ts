@@ -47,7 +47,8 @@ export class Script {
     incarnation = "first",
   ): void {
     const digest = `digest-${revision}`;
-    const projection = { v: 1, incarnation, digest, networks: [] };
+    const node = { id: "node", index: 1, vtepAddress: "127.0.0.1", bootKey: null };
+    const projection = { v: 1, incarnation, digest, node, networks: [], retained: [] };
     this.send(
       stream,
       encodeFrame({
