@@ -53,6 +53,14 @@ export class AgentClient {
     return this.#get(`/v1/networks/${encodeURIComponent(network)}`);
   }
 
+  /** `POST /v1/networks/{network}/rotate` */
+  rotateNetwork(network: string): Promise<NetworkView> {
+    return this.#json({
+      method: "POST",
+      target: `/v1/networks/${encodeURIComponent(network)}/rotate`,
+    });
+  }
+
   /** `DELETE /v1/networks/{network}` */
   async deleteNetwork(network: string): Promise<void> {
     await this.#request({

@@ -19,6 +19,7 @@ Deno.test("the commands are those that people were promised", () => {
     "network inspect",
     "network ls",
     "network rm",
+    "network rotate",
     "node",
     "node inspect",
     "node ls",

@@ -39,6 +39,11 @@ export interface JoinOptions extends BeginOptions {
 export interface RunOptions extends Directories {
   /** The least important lines that are still logged. */
   readonly logLevel: LogLevel;
+  /**
+   * Called when all is loaded and before anything is done. With "never" it is not: then the exit code
+   * is 0 and nothing has happened.
+   */
+  readonly mayBegin: () => Promise<"now" | "never">;
   /** Called once, when the kernel has what the cluster wants of this node. */
   readonly onReady: () => void;
 }
@@ -132,6 +137,8 @@ export interface Process {
   readonly stderr: TextOutput;
   /** The whole of a text file; of standard input for `-`. */
   readText(path: string): string;
+  /** Resolves with true when anything comes on standard input, with false at its end. */
+  inputComes(): Promise<boolean>;
   /** Writes a few bytes to an inherited descriptor, and closes it. */
   writeLast(fd: number, text: string): Promise<void>;
 }

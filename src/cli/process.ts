@@ -7,6 +7,7 @@ export const systemProcess: Process = {
   stdout: outputTo(Deno.stdout),
   stderr: outputTo(Deno.stderr),
   readText: (path) => path === "-" ? readStandardInput() : Deno.readTextFileSync(path),
+  inputComes: async () => await Deno.stdin.read(new Uint8Array(64)) !== null,
   writeLast: async (fd, text) => {
     // Loaded here, because it costs a tenth of what all else does until a command runs.
     const { closeSync, writeSync } = await import("node:fs");

@@ -5,6 +5,12 @@ export interface RunChoice extends Directories {
   readonly logLevel: LogLevel;
   /** Who starts the agent in the background waits there for one line: `ready`, or why not. */
   readonly readyFd: number | undefined;
+  /**
+   * `stdin`: begin when anything comes there, and end when nothing ever does. So whoever starts the
+   * agent lets it load while there is something else to wait for, and a starter that dies takes it
+   * along.
+   */
+  readonly beginOn: "stdin" | undefined;
 }
 
 /** Where an agent keeps its things when nobody says otherwise. */
@@ -21,7 +27,7 @@ export const DEFAULT_LOG_LEVEL: LogLevel = "info";
 
 /** Runs the agent in this process until it is told to stop; resolves with its exit code. */
 export async function runAgent(ports: Ports, choice: RunChoice): Promise<number> {
-  const { readyFd, ...options } = choice;
+  const { readyFd, beginOn, ...options } = choice;
   const say = async (line: string) => {
     if (readyFd !== undefined) await ports.process.writeLast(readyFd, `${line}\n`);
   };
@@ -30,6 +36,8 @@ export async function runAgent(ports: Ports, choice: RunChoice): Promise<number>
     const lifecycle = await ports.lifecycle();
     return await lifecycle.run({
       ...options,
+      mayBegin: async () =>
+        beginOn === undefined || await ports.process.inputComes() ? "now" : "never",
       onReady: () => {
         isReady = true;
         void say("ready");
@@ -63,6 +71,7 @@ export function parsePlainRun(args: readonly string[]): RunChoice | null {
     return value;
   };
   const fd = take("--ready-fd") ?? "";
+  const beginOn = take("--begin-on");
   const level = take("--log-level") ?? DEFAULT_LOG_LEVEL;
   const logLevel = LOG_LEVELS.find((known) => known === level);
   const choice = {
@@ -70,8 +79,9 @@ export function parsePlainRun(args: readonly string[]): RunChoice | null {
     runDir: take("--run-dir") ?? DEFAULT_DIRECTORIES.runDir,
     readyFd: fd === "" ? undefined : Number(fd),
   };
+  if (beginOn !== undefined && beginOn !== "stdin") return null;
   if (logLevel === undefined || values.size > 0 || !/^(|[3-9]|[1-9][0-9]{1,3})$/.test(fd)) {
     return null;
   }
-  return { ...choice, logLevel };
+  return { ...choice, logLevel, beginOn };
 }

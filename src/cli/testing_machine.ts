@@ -18,6 +18,8 @@ export interface Given {
   readonly files?: Readonly<Record<string, string>>;
   readonly environment?: Readonly<Record<string, string>>;
   readonly onLast?: (fd: number, text: string) => void;
+  /** Whether anything comes on standard input. */
+  readonly input?: Promise<boolean>;
 }
 
 /** Runs a command line, `agent` left out, its words apart by one space. */
@@ -42,6 +44,7 @@ export function portsOf(given: Given): { ports: Ports; said: { stdout: string; s
         if (text === undefined) throw new Deno.errors.NotFound(`${path} is not there`);
         return text;
       },
+      inputComes: () => given.input ?? Promise.reject(new TypeError("no input is expected here")),
       writeLast: (fd, text) => {
         given.onLast?.(fd, text);
         return Promise.resolve();
@@ -78,8 +81,21 @@ export interface Seen {
   readonly body: unknown;
 }
 
-/** An answer for each `METHOD target`: its body, or status and body. */
+/** An answer for each `METHOD target`: its body, status and body, or several, one after the other. */
 export type Answers = Readonly<Record<string, unknown>>;
+
+/** Answers to the same request, made again and again; the last stays. */
+export class InTurn {
+  readonly #answers: readonly unknown[];
+
+  constructor(...answers: readonly unknown[]) {
+    this.#answers = answers;
+  }
+
+  at(time: number): unknown {
+    return this.#answers[Math.min(time, this.#answers.length) - 1];
+  }
+}
 
 /** A real server on a real socket that answers what was recorded of an agent. */
 export class AgentDouble implements AsyncDisposable {
@@ -101,7 +117,9 @@ export class AgentDouble implements AsyncDisposable {
     const line = `${request.method} ${pathname}${search}`;
     const text = await request.text();
     this.seen.push({ line, body: text === "" ? null : JSON.parse(text) });
-    const answer = answers[line];
+    const recorded = answers[line];
+    const times = this.seen.filter((one) => one.line === line).length;
+    const answer = recorded instanceof InTurn ? recorded.at(times) : recorded;
     if (answer instanceof Response) return answer.clone();
     if (answer === undefined) return problem(500, "internal", `${line} was not recorded`);
     if (answer === null) return new Response(null, { status: 204 });

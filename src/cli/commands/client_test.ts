@@ -21,6 +21,7 @@ const SHOP: NetworkView = {
   mtuBytes: null,
   allowedNodes: "any",
   encrypted: false,
+  encryption: null,
   createdAt: AT,
   revision: 3,
 };
@@ -71,6 +72,7 @@ const STATUS: HostStatus = {
   agentVersion: "0.1.0",
   controlAddress: "192.0.2.2:7443",
   vtepAddress: "192.0.2.2",
+  encryption: "ok",
   connected: true,
   leaderAddress: "192.0.2.1:7443",
   certificateNotAfter: AT,

@@ -162,6 +162,7 @@ async function stay(
     stateDir,
     runDir,
     logLevel,
+    mayBegin: () => Promise.resolve("now"),
     onReady: () => {
       // The agent goes on without it: `agent token create` is there for the same.
       announced = announce().catch((error) => note(ports, `agent: ${error.message}`));
@@ -210,7 +211,10 @@ function shown(
 
 function noteHowItRuns(ports: Ports, { runs, logPath }: Membership): void {
   if (runs === "as-service") {
-    note(ports, "The agent runs as agent.service, also after a reboot.");
+    note(
+      ports,
+      "The agent runs as agent.service, also after a reboot; `journalctl -u agent` shows its log.",
+    );
   }
   if (runs === "as-process") {
     note(ports, `The agent runs in the background and logs to ${logPath}.`);

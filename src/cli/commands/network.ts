@@ -3,12 +3,14 @@ import { message } from "@optique/core/message";
 import { map, multiple, optional } from "@optique/core/modifiers";
 import { argument, command, option } from "@optique/core/primitives";
 import { integer, string } from "@optique/core/valueparser";
-import type { AllowedNodesRequest, EndpointView, NetworkView } from "../../api/mod.ts";
+import type { AllowedNodesRequest, EndpointView } from "../../api/mod.ts";
 import { AgentClient } from "../client.ts";
+import { CommandError } from "../errors.ts";
 import { EXIT_CODES } from "../exit.ts";
 import {
   type Action,
   client,
+  duration,
   examples,
   labelOptions,
   reference,
@@ -17,8 +19,10 @@ import {
 } from "../options.ts";
 import { print } from "../print.ts";
 import { removeEach, severalReferences } from "../remove.ts";
-import { formatFacts, formatLabels, formatTable } from "../table.ts";
+import { formatLabels, formatTable } from "../table.ts";
 import { ENDPOINT_HEADINGS, endpointRow, namesOf } from "./endpoint_rows.ts";
+import { rotate } from "./network_rotate.ts";
+import { formatNetwork } from "./network_text.ts";
 
 const create = command(
   "create",
@@ -43,9 +47,19 @@ const create = command(
       encrypted: option("--encrypted", {
         description: message`Encrypt what hosts send each other on it.`,
       }),
+      rotationIntervalMs: optional(option("--rotation-interval", duration, {
+        description:
+          message`How often an encrypted network gets a new key, 5s to 30d; by default as the cluster's setting says.`,
+      })),
     }),
     (options): Action => async (ports) => {
-      const { format, name, subnet, mtuBytes, labels, encrypted } = options;
+      const { format, name, subnet, mtuBytes, labels, encrypted, rotationIntervalMs } = options;
+      if (rotationIntervalMs !== undefined && !encrypted) {
+        throw new CommandError(
+          EXIT_CODES.usage,
+          "--rotation-interval is for encrypted networks: add --encrypted",
+        );
+      }
       const agent = new AgentClient(options.runDir);
       const network = await agent.createNetwork({
         name,
@@ -53,9 +67,10 @@ const create = command(
         mtuBytes,
         labels,
         encrypted,
+        rotationIntervalMs,
         allowedNodes: await allowed(agent, options.allowedNodes, options.allowedLabels),
       });
-      print(ports, format, network, () => formatNetwork(network));
+      print(ports, format, network, () => formatNetwork(network, new Map()));
       return EXIT_CODES.ok;
     },
   ),
@@ -65,6 +80,7 @@ const create = command(
       message`Makes a network. Workloads on it reach each other across hosts, and nobody else.`,
     ...examples(
       "agent network create shop",
+      "agent network create vault --encrypted --rotation-interval 1h",
       "agent network create bank --subnet 10.64.7.0/24 --label tier=db --allow-node host2",
     ),
   },
@@ -104,16 +120,15 @@ const inspect = command(
       const network = await agent.network(options.network);
       const endpoints = await agent.endpoints(network.id);
       const nodes = options.format === "json" ? [] : await agent.nodes();
+      const names = namesOf([network], nodes);
       print(
         ports,
         options.format,
         { ...network, endpoints },
         () =>
-          formatNetwork(network) + "\n" + formatTable(
+          formatNetwork(network, names) + "\n" + formatTable(
             ENDPOINT_HEADINGS,
-            endpoints.map((endpoint: EndpointView) =>
-              endpointRow(endpoint, namesOf([network], nodes))
-            ),
+            endpoints.map((endpoint: EndpointView) => endpointRow(endpoint, names)),
           ),
       );
       return EXIT_CODES.ok;
@@ -141,8 +156,8 @@ const rm = command(
 );
 
 /** `agent network …` */
-export const network = command("network", or(create, ls, inspect, rm), {
-  brief: message`Make, show and delete networks.`,
+export const network = command("network", or(create, ls, inspect, rotate, rm), {
+  brief: message`Make, show, re-key and delete networks.`,
   ...examples("agent network create shop", "agent network ls"),
 });
 
@@ -155,27 +170,4 @@ async function allowed(
   if (names.length === 0 && Object.keys(labels).length === 0) return "any";
   const nodes = await Promise.all(names.map((name) => agent.node(name)));
   return { ids: nodes.map(({ id }) => id), labels };
-}
-
-function formatNetwork(network: NetworkView): string {
-  const { id, name, subnet, vni, mtuBytes, encrypted, allowedNodes, labels, createdAt } = network;
-  return formatFacts([
-    ["Network", name],
-    ["Id", id],
-    ["Subnet", subnet],
-    ["VNI", String(vni)],
-    ["MTU", mtuBytes === null ? "what the hosts' network carries" : String(mtuBytes)],
-    ["Encrypted", encrypted ? "yes" : "no"],
-    ["Allowed nodes", allowedNodes === "any" ? "any" : formatAllowed(allowedNodes)],
-    ["Labels", formatLabels(labels)],
-    ["Created", createdAt],
-  ]);
-}
-
-function formatAllowed(
-  { ids, labels }: Exclude<NetworkView["allowedNodes"], "any">,
-): string {
-  const parts = [...ids];
-  if (Object.keys(labels).length > 0) parts.push(`those with ${formatLabels(labels)}`);
-  return parts.join(", ");
 }

@@ -17,21 +17,23 @@ const ls = command(
     const nodes = await new AgentClient(runDir).nodes();
     print(ports, format, { items: nodes, next: null }, () =>
       formatTable(
-        ["ID", "HOSTNAME", "ROLE", "ALIVE", "ADDRESS", "VERSION", "LABELS"],
-        nodes.map(({ id, hostname, role, alive, controlAddress, agentVersion, labels }) => [
-          id,
-          hostname,
-          role,
-          alive ? "yes" : "no",
-          controlAddress,
-          agentVersion,
-          formatLabels(labels),
+        ["ID", "HOSTNAME", "ROLE", "ALIVE", "ADDRESS", "VERSION", "LABELS", "ENCRYPTION"],
+        nodes.map((one) => [
+          one.id,
+          one.hostname,
+          one.role,
+          one.alive ? "yes" : "no",
+          one.controlAddress,
+          one.agentVersion,
+          formatLabels(one.labels),
+          // Last, for it can be a sentence.
+          one.encryption,
         ]),
       ));
     return EXIT_CODES.ok;
   }),
   {
-    brief: message`List the nodes, and whether they are alive.`,
+    brief: message`List the nodes, whether they are alive, and whether they can encrypt.`,
     ...examples("agent node ls", "agent node ls --json"),
   },
 );

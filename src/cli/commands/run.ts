@@ -2,7 +2,7 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
-import { integer } from "@optique/core/valueparser";
+import { choice, integer } from "@optique/core/valueparser";
 import { type Action, examples, logLevel, runDir, stateDir } from "../options.ts";
 import { runAgent } from "../run_agent.ts";
 
@@ -15,8 +15,9 @@ export const run = command(
       runDir,
       logLevel,
       readyFd: optional(option("--ready-fd", integer({ min: 3 }), { hidden: true })),
+      beginOn: optional(option("--begin-on", choice(["stdin"]), { hidden: true })),
     }),
-    (choice): Action => (ports) => runAgent(ports, choice),
+    (chosen): Action => (ports) => runAgent(ports, chosen),
   ),
   {
     brief: message`Run the agent of a host that is a member.`,

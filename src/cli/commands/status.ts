@@ -50,6 +50,7 @@ function formatStatus(view: HostStatus): string {
     ["Role", view.role],
     ["Ready", view.ready ? "yes" : "no"],
     ["Last error", view.lastError ?? "-"],
+    ["Encryption", view.encryption],
     ["Leader", formatLeader(view)],
     ["Control address", view.controlAddress],
     ["Overlay address", view.vtepAddress],
