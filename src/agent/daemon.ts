@@ -1,30 +1,28 @@
-import type { Logger } from "../base/mod.ts";
-import { createClusterApp, createHostApp } from "../api/mod.ts";
-import { ClusterMachine, ControlPlane } from "../cluster/mod.ts";
-import { MachineHost, MachineWorkloads, StateFiles } from "../machine/mod.ts";
-import { HostAgent, IdentityStore, type NodeRecord } from "../node/mod.ts";
-import type { Applied } from "../state/mod.ts";
-import { openSingleStore, type Store } from "../store/mod.ts";
+import type { JsonObject, Logger } from "../base/mod.ts";
+import { createHostApp } from "../api/mod.ts";
+import { MachineHost, MachineWorkloads, RunDirectory, StateFiles } from "../machine/mod.ts";
+import { BootKeys, HostAgent, IdentityStore, type NodeRecord } from "../node/mod.ts";
+import { probeEncryption } from "../overlay/mod.ts";
 import {
+  bootId,
   createLogger,
   lockFile,
   type LogLevel,
+  returnFreeMemory,
   systemClock,
   systemRandom,
   Watcher,
 } from "../sys/mod.ts";
-import { Listener, type TlsIdentity, type Trust } from "../tls/mod.ts";
 import { HostDescription } from "./describe.ts";
+import { EncryptionProbe } from "./encryption_probe.ts";
+import { IpsecCounters } from "./ipsec_counters.ts";
+import type { Manager } from "./manager.ts";
 import { ReconciledOverlay } from "./overlay_adapter.ts";
 import { type Directories, pathsOf } from "./paths.ts";
-import { principalOf, standingOf } from "./standing.ts";
 import { AGENT_VERSION } from "./version.ts";
 
-/**
- * A node that takes itself out of the cluster still hears the answer; its next request is refused
- * in any case, for the state does not know it any more.
- */
-const LAST_WORDS_MS = 200;
+/** After so long without news the work that they made is done. */
+const QUIET_MS = 5_000;
 
 /** How to run. */
 export interface DaemonOptions extends Directories {
@@ -59,10 +57,17 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   });
 
   const manager = record.role === "manager"
-    ? await Manager.start(record, files, paths.store, logger, (code) => stop.resolve(code))
+    ? await startManager(record, files, paths.store, logger, (code) => stop.resolve(code))
     : null;
-  const host = startHost(options, record, files, logger, manager, (code) => stop.resolve(code));
-  const server = serveSocket(host.agent, paths.socket, options.runDir, logger, manager);
+  const host = await startHost(
+    options,
+    record,
+    files,
+    logger,
+    manager,
+    (code) => stop.resolve(code),
+  );
+  const server = serveSocket(host, paths.socket, options.runDir, logger, manager);
   host.agent.ready.then(options.onReady);
 
   const onSignal = () => stop.resolve(0);
@@ -78,133 +83,101 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   return code;
 }
 
-/** What only a manager has: the store, and the port that the others come to. */
-class Manager {
-  readonly plane: ControlPlane;
-  readonly fetch: ReturnType<typeof createClusterApp>["fetch"];
-  readonly #store: Store<Applied>;
-  readonly #listener: Listener;
-
-  private constructor(
-    plane: ControlPlane,
-    app: Manager["fetch"],
-    store: Store<Applied>,
-    listener: Listener,
-  ) {
-    this.plane = plane;
-    this.fetch = app;
-    this.#store = store;
-    this.#listener = listener;
-  }
-
-  static async start(
-    record: NodeRecord,
-    files: StateFiles,
-    directory: string,
-    logger: Logger,
-    stop: (code: number) => void,
-  ): Promise<Manager> {
-    const machine = new ClusterMachine();
-    const store = openSingleStore<Applied>({
-      directory,
-      machine,
-      random: systemRandom,
-      onFailure: (error) => {
-        logger.error(error.message);
-        stop(1);
-      },
-    });
-    const plane = new ControlPlane({
-      store,
-      machine,
-      clock: systemClock,
-      random: systemRandom,
-      logger,
-      onRemoved: (ids) => {
-        systemClock.schedule(LAST_WORDS_MS, () => ids.forEach((id) => listener.closePeer(id)));
-      },
-    });
-    const app = createClusterApp(plane, { logger, agentVersion: AGENT_VERSION });
-    const { identity, trust } = new IdentityStore(files).readTls();
-    const listener = await Listener.start({
-      port: Number(record.controlAddress.slice(record.controlAddress.lastIndexOf(":") + 1)),
-      identity,
-      trust,
-      clock: systemClock,
-      logger,
-      authorize: (peer) => standingOf(principalOf(plane.state, peer), peer),
-      handle: (request, peer) =>
-        app.fetch(request, {
-          principal: principalOf(plane.state, peer),
-          address: peer.address,
-        }),
-    });
-    return new Manager(plane, app.fetch, store, listener);
-  }
-
-  setIdentity(identity: TlsIdentity, trust: Trust): void {
-    this.#listener.setTrust(trust);
-    this.#listener.setIdentity(identity);
-  }
-
-  async close(): Promise<void> {
-    this.plane.close();
-    await this.#listener.close({ graceMs: 500 });
-    await this.#store.close();
-  }
+/** A worker does not even load what a manager is made of. */
+async function startManager(...args: Parameters<typeof Manager.start>): Promise<Manager> {
+  const { Manager } = await import("./manager.ts");
+  return await Manager.start(...args);
 }
 
-function startHost(
+/** A host at work. */
+interface RunningHost {
+  readonly agent: HostAgent;
+  /** What there is to count, for one who looks for a fault. */
+  counters(): Promise<JsonObject>;
+  close(): Promise<void>;
+}
+
+async function startHost(
   options: DaemonOptions,
   record: NodeRecord,
   files: StateFiles,
   logger: Logger,
   manager: Manager | null,
   stop: (code: number) => void,
-): { readonly agent: HostAgent; close(): Promise<void> } {
+): Promise<RunningHost> {
   const watcher = new Watcher();
   const workloads = new MachineWorkloads(watcher);
   const host = new MachineHost(watcher, workloads);
+  let cancelTrim = () => {};
+  const ports = { clock: systemClock, random: systemRandom, logger };
+  const bootKeys = new BootKeys({
+    files: new RunDirectory(options.runDir),
+    bootId: bootId(),
+    firstReportNumber: systemClock.nowMs(),
+    ...ports,
+  });
+  // Before anything is said of this host.
+  const encryption = await EncryptionProbe.start({
+    probe: () => probeEncryption(host),
+    ...ports,
+    onChange: () => agent.factsChanged(),
+  });
   const overlay = new ReconciledOverlay(
-    { host, clock: systemClock, logger },
-    (status) => agent.overlayChanged(status),
+    { host, ...ports, keys: bootKeys },
+    (status) => {
+      agent.overlayChanged(status);
+      cancelTrim();
+      // A projection of a thousand endpoints leaves megabytes behind.
+      cancelTrim = systemClock.schedule(QUIET_MS, returnFreeMemory);
+    },
   );
-  const description = new HostDescription(host, record, AGENT_VERSION);
+  const description = new HostDescription({
+    host,
+    addresses: record,
+    encryption: () => encryption.answer,
+    agentVersion: AGENT_VERSION,
+  });
   const agent: HostAgent = new HostAgent({
     files,
     attachmentsPath: pathsOf(options).attachments,
     workloads,
     overlay,
+    bootKeys,
     ownLeader: manager === null ? null : {
       certify: (request) => {
         const principal = { kind: "node", id: record.nodeId, role: "manager" } as const;
         return manager.plane.certify(principal, request);
       },
     },
-    clock: systemClock,
-    random: systemRandom,
-    logger,
+    ...ports,
     facts: () => description.facts(),
     onIdentity: (identity, trust) => manager?.setIdentity(identity, trust),
     onRemoved: () => {
       logger.error("This node was removed from the cluster: its networks are taken down");
-      overlay.removeAll().then(() => stop(0), (error: unknown) => {
+      overlay.removeAll().then(() => bootKeys.remove()).then(() => stop(0), (error: unknown) => {
         logger.error("Not all could be taken down", { reason: String(error) });
         stop(1);
       });
     },
   });
+  const ipsec = new IpsecCounters(host, systemClock);
   return {
     agent,
+    counters: async () => ({
+      reconciler: { ...overlay.stats },
+      ipsec: await ipsec.count(agent.projection()),
+    }),
     close: async () => {
+      encryption.close();
       await overlay.close();
+      cancelTrim();
       await watcher.close();
     },
   };
 }
 
 function serveSocket(
-  agent: HostAgent,
+  { agent, counters }: RunningHost,
   path: string,
   directory: string,
   logger: Logger,
@@ -221,7 +194,7 @@ function serveSocket(
     attachments: () => agent.attachments(),
     detach: (id) => agent.detach(id),
     plan: () => agent.plan(),
-    status: () => agent.status(),
+    status: async () => ({ ...agent.status(), counters: await counters() }),
     projection: () => agent.projection(),
     // The leader's own calls need no network: the principal is the same.
     forward: manager === null

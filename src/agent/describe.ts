@@ -9,23 +9,26 @@ const FEATURE_LEVEL = 1;
 /** Routes change seldom, and a report goes out every three seconds. */
 const REFRESH_MS = 10_000;
 
+/** What {@linkcode HostDescription} describes. */
+export interface HostDescriptionOptions {
+  /** This machine. */
+  readonly host: Host;
+  /** As a node has them. */
+  readonly addresses: Pick<NodeRecord, "controlAddress" | "vtepAddress">;
+  /** Whether it can have encrypted networks: `ok`, or why not. */
+  readonly encryption: () => string;
+  readonly agentVersion: string;
+}
+
 /** What the host says of itself to the cluster. */
 export class HostDescription {
-  readonly #host: Host;
-  readonly #addresses: Pick<NodeRecord, "controlAddress" | "vtepAddress">;
-  readonly #agentVersion: string;
-  #facts: NodeFacts | null = null;
+  readonly #options: HostDescriptionOptions;
+  #facts: Omit<NodeFacts, "encryption"> | null = null;
   #madeAtMs = 0;
 
   /** Describes this machine as a node with these addresses. */
-  constructor(
-    host: Host,
-    addresses: Pick<NodeRecord, "controlAddress" | "vtepAddress">,
-    agentVersion: string,
-  ) {
-    this.#host = host;
-    this.#addresses = addresses;
-    this.#agentVersion = agentVersion;
+  constructor(options: HostDescriptionOptions) {
+    this.#options = options;
   }
 
   /** As it is now, or was a few seconds ago. */
@@ -35,19 +38,18 @@ export class HostDescription {
       this.#facts = this.#describe();
       this.#madeAtMs = nowMs;
     }
-    return this.#facts;
+    return { ...this.#facts, encryption: this.#options.encryption() };
   }
 
-  #describe(): NodeFacts {
-    const { controlAddress, vtepAddress } = this.#addresses;
+  #describe(): Omit<NodeFacts, "encryption"> {
+    const { host, addresses: { controlAddress, vtepAddress }, agentVersion } = this.#options;
     return {
       hostname: hostname(),
       controlAddress,
       vtepAddress,
-      underlayMtuBytes: underlayMtu(this.#host, vtepAddress, []),
-      hostRoutes: hostRoutes(this.#host, Cidr.parse(DEFAULT_SETTINGS.addressPool)),
-      encryption: "unavailable (this version has no encrypted networks)",
-      agentVersion: this.#agentVersion,
+      underlayMtuBytes: underlayMtu(host, vtepAddress, []),
+      hostRoutes: hostRoutes(host, Cidr.parse(DEFAULT_SETTINGS.addressPool)),
+      agentVersion,
       featureLevel: FEATURE_LEVEL,
     };
   }

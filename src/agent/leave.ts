@@ -5,6 +5,8 @@ import { createLogger, type FileLock, lockFile, systemClock, Watcher } from "../
 import type { Say } from "../cli/mod.ts";
 import { forgetMembership, LifecycleError } from "./lifecycle.ts";
 import { type Directories, pathsOf } from "./paths.ts";
+import { Service } from "./service.ts";
+import { systemd } from "./systemd.ts";
 
 const STOP_DEADLINE_MS = 15_000;
 const LOOK_AGAIN_MS = 20;
@@ -22,6 +24,8 @@ export async function leaveHost(directories: Directories, say: Say): Promise<voi
     );
   }
   say("Stopping the agent");
+  // Before the process: systemd would start one that somebody else has ended.
+  await new Service(systemd, directories).remove();
   const lock = await stopAgent(directories);
   try {
     say("Taking its networks off this host");
@@ -69,7 +73,7 @@ async function clearKernel(): Promise<void> {
   const watcher = new Watcher();
   const host = new MachineHost(watcher, new MachineWorkloads(watcher));
   const logger = createLogger({ level: "error" });
-  const reconciler = new Reconciler({ host, clock: systemClock, logger });
+  const reconciler = new Reconciler({ host, clock: systemClock, logger, keys: null });
   try {
     const problems = await reconciler.removeAll();
     const [problem] = problems;

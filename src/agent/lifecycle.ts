@@ -1,15 +1,17 @@
 import { decodeBase64url } from "../base/mod.ts";
 import { createKeyAndCsr } from "../ca/mod.ts";
 import type { BeginOptions, InitOptions, JoinOptions, Membership, Say } from "../cli/mod.ts";
-import { foundCluster } from "../cluster/mod.ts";
-import { MachineHost, MachineWorkloads, StateFiles } from "../machine/mod.ts";
+import { MachineHost, MachineWorkloads, RunDirectory, StateFiles } from "../machine/mod.ts";
 import { IdentityStore, joinCluster } from "../node/mod.ts";
 import { DEFAULT_SETTINGS, type NodeFacts } from "../state/mod.ts";
 import { isRoot, lockFile, systemClock, systemRandom, Watcher } from "../sys/mod.ts";
 import { chooseAddresses, joinAddress, splitAddress } from "./addresses.ts";
-import { startInBackground } from "./background.ts";
+import { BackgroundAgent, ownCommand } from "./background.ts";
 import { HostDescription } from "./describe.ts";
-import { type Directories, MEMBERSHIP_ENTRIES, pathsOf } from "./paths.ts";
+import { ENCRYPTION_UNTRIED } from "./encryption_probe.ts";
+import { type Directories, MEMBERSHIP_ENTRIES, pathsOf, RUN_ENTRIES } from "./paths.ts";
+import { Service } from "./service.ts";
+import { systemd } from "./systemd.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 /** A host cannot become a node, or cannot stop being one. */
@@ -26,7 +28,9 @@ export function initCluster(options: InitOptions, say: Say): Promise<Membership>
   return becomeMember(options, say, async (store) => {
     const facts = await describeHost(options, null);
     say("Making the cluster's certificate authority and this host's certificate");
-    const { privateKey, csr } = await createKeyAndCsr();
+    const { privateKey, csr } = createKeyAndCsr();
+    // A host that joins needs none of it.
+    const { foundCluster } = await import("../cluster/mod.ts");
     const { clusterId, nodeId, certificate, root } = await foundCluster({
       directory: pathsOf(options).store,
       clock: systemClock,
@@ -74,6 +78,8 @@ export function joinExisting(options: JoinOptions, say: Say): Promise<Membership
 export function forgetMembership({ stateDir, runDir }: Directories): void {
   for (const entry of MEMBERSHIP_ENTRIES) removeIfThere(`${stateDir}/${entry}`);
   removeIfThere(pathsOf({ stateDir, runDir }).socket);
+  const run = new RunDirectory(runDir);
+  for (const entry of RUN_ENTRIES) run.remove(entry);
   removeIfEmpty(runDir);
 }
 
@@ -97,10 +103,15 @@ async function becomeMember(
         "first, or name another --state-dir and --run-dir",
     );
   }
+  const service = new Service(systemd, options);
+  const asService = options.service === "if-available" && service.isPossible();
+  // It loads while the other side is waited for, which is half of the time that it takes to start.
+  const agent = options.start === "background" && !asService ? BackgroundAgent.load(options) : null;
   let joined: Joined;
   try {
     joined = await become(store);
   } catch (error) {
+    await agent?.dismiss();
     forgetMembership(options);
     Deno.removeSync(pathsOf(options).lock);
     throw error;
@@ -109,8 +120,13 @@ async function becomeMember(
   }
   const membership = { ...joined, logPath: pathsOf(options).log };
   if (options.start === "none") return { ...membership, runs: "not" };
+  if (agent === null) {
+    say("Installing and starting agent.service");
+    await service.start(ownCommand());
+    return { ...membership, runs: "as-service" };
+  }
   say("Starting the agent");
-  await startInBackground(options);
+  await agent.begin();
   return { ...membership, runs: "as-process" };
 }
 
@@ -119,7 +135,9 @@ async function describeHost(options: BeginOptions, leader: string | null): Promi
   try {
     const host = new MachineHost(watcher, new MachineWorkloads(watcher));
     const addresses = chooseAddresses(host, options, leader, DEFAULT_SETTINGS.controlPort);
-    return new HostDescription(host, addresses, AGENT_VERSION).facts();
+    const encryption = () => ENCRYPTION_UNTRIED;
+    return new HostDescription({ host, addresses, encryption, agentVersion: AGENT_VERSION })
+      .facts();
   } finally {
     await watcher.close();
   }

@@ -2,6 +2,7 @@ import type { LocalEndpoint, Overlay, OverlayStatus } from "../node/mod.ts";
 import {
   buildDesired,
   type Desired,
+  type KeyRing,
   Reconciler,
   type ReconcileResult,
   type ReconcilerOptions,
@@ -13,21 +14,32 @@ const NOTHING: OverlayStatus = {
   attached: new Set(),
   gone: new Set(),
   problems: new Map(),
+  encryption: new Map(),
+  bootKey: null,
 };
+
+/** Where a desired state came from. */
+interface Origin {
+  readonly digest: string;
+  /** The boot key at that time. */
+  readonly bootKey: KeyRing["pair"];
+}
 
 /** The reconciler as the node's data plane: remembers which projection a desired state came from. */
 export class ReconciledOverlay implements Overlay {
   readonly #reconciler: Reconciler;
   readonly #onStatus: (status: OverlayStatus) => void;
-  readonly #digests = new WeakMap<Desired, string>();
+  readonly #keys: KeyRing;
+  readonly #origins = new WeakMap<Desired, Origin>();
   #status = NOTHING;
 
   /** Works through a reconciler; `onStatus` hears of each new status. */
   constructor(
-    options: Omit<ReconcilerOptions, "onResult">,
+    options: Omit<ReconcilerOptions, "onResult" | "keys"> & { readonly keys: KeyRing },
     onStatus: (status: OverlayStatus) => void,
   ) {
     this.#onStatus = onStatus;
+    this.#keys = options.keys;
     this.#reconciler = new Reconciler({ ...options, onResult: (result) => this.#take(result) });
   }
 
@@ -39,7 +51,7 @@ export class ReconciledOverlay implements Overlay {
   /** Latest wins. */
   setDesired(projection: Projection, local: readonly LocalEndpoint[]): void {
     const desired = buildDesired(projection, local);
-    this.#digests.set(desired, projection.digest);
+    this.#origins.set(desired, { digest: projection.digest, bootKey: this.#keys.pair });
     this.#reconciler.setDesired(desired);
     // A desired state that makes no difference to the kernel has to be told as applied, too.
     this.#reconciler.settled().then((result) => this.#take(result));
@@ -56,6 +68,11 @@ export class ReconciledOverlay implements Overlay {
     return this.#reconciler.plan();
   }
 
+  /** Figures of the reconciler since the start. */
+  get stats(): Reconciler["stats"] {
+    return this.#reconciler.stats;
+  }
+
   /** Removes everything of ours from the kernel. */
   removeAll(): ReturnType<Reconciler["removeAll"]> {
     return this.#reconciler.removeAll();
@@ -67,15 +84,17 @@ export class ReconciledOverlay implements Overlay {
   }
 
   #take(result: ReconcileResult): void {
-    const { desired, problems, attached, gone } = result;
-    const isWhole = desired !== null && problems.length === 0;
+    const { desired, problems, attached, gone, encryption } = result;
+    const origin = desired === null ? undefined : this.#origins.get(desired);
     this.#status = {
-      applied: isWhole ? this.#digests.get(desired) ?? null : null,
+      applied: problems.length === 0 ? origin?.digest ?? null : null,
       attached: new Set(attached),
       gone: new Set(gone),
       problems: new Map(
         problems.map((problem) => [problem.endpointId ?? problem.networkId ?? "", problem.message]),
       ),
+      encryption,
+      bootKey: origin?.bootKey ?? null,
     };
     this.#onStatus(this.#status);
   }

@@ -27,3 +27,6 @@ export const MEMBERSHIP_ENTRIES = [
   "attachments.db-shm",
   "agent.log",
 ] as const;
+
+/** Files of the run directory that belong to a membership, beside the socket. */
+export const RUN_ENTRIES = ["boot.key", "journal"] as const;
