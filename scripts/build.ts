@@ -7,6 +7,8 @@
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import process from "node:process";
+import { onInterrupt } from "./child.ts";
+import { RunDirectory } from "./run_directory.ts";
 import { packSelfExtracting, type Runtime } from "./self_extracting.ts";
 
 const usage = `Usage: scripts/build [--target x86_64|aarch64|all] [--form auto|self-extracting]
@@ -33,15 +35,30 @@ function say(text: string): void {
   process.stderr.write(`build: ${text}\n`);
 }
 
+/** What would go on writing, and make its directory again, after an interrupted build. */
+const running = new Set<Deno.ChildProcess>();
+
+async function endRunning(): Promise<void> {
+  for (const child of running) {
+    child.kill("SIGKILL");
+    await child.status;
+  }
+}
+
 async function run(command: readonly string[], limitMs?: number) {
   const [program = "", ...args] = command;
-  const { success, stdout, stderr } = await new Deno.Command(program, {
+  const child = new Deno.Command(program, {
     args,
     cwd: root,
     stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
     env: { NO_COLOR: "1" },
     ...(limitMs === undefined ? {} : { signal: AbortSignal.timeout(limitMs) }),
-  }).output();
+  }).spawn();
+  running.add(child);
+  const { success, stdout, stderr } = await child.output();
+  running.delete(child);
   const text = new TextDecoder();
   return { success, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
@@ -212,15 +229,22 @@ async function main(): Promise<void> {
     return { architecture, output, stamp: `${options.output}/.${name}.inputs` };
   }).filter(({ output, stamp }) => read(stamp) !== `${digest} ${sizeOf(output)}\n`);
   if (stale.length === 0) return;
-  const directory = Deno.makeTempDirSync({ prefix: "agent-build." });
+  using directory = new RunDirectory("agent-build");
+  // A signal would end this program without a look back.
+  const stopListening = onInterrupt((status) => {
+    void endRunning().finally(() => {
+      directory[Symbol.dispose]();
+      Deno.exit(status);
+    });
+  });
   try {
-    const program = await bundle(options.entry, info, directory);
+    const program = await bundle(options.entry, info, directory.path);
     for (const target of stale) {
       say(await buildFor(target, options.form, program, info));
       Deno.writeTextFileSync(target.stamp, `${digest} ${sizeOf(target.output)}\n`);
     }
   } finally {
-    Deno.removeSync(directory, { recursive: true });
+    stopListening();
   }
 }
 

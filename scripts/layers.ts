@@ -27,8 +27,8 @@ const allowed: Readonly<Record<string, string>> = {
   ca: "base",
   tls: "base ca",
   store: "base raft tls",
-  cluster: "base state ca store tls",
-  node: "base state ca tls",
+  cluster: "base state ca esp store tls",
+  node: "base state ca esp tls",
   overlay: "base state netlink esp",
   // The transport throws netlink's OverrunError, for only the socket sees the overrun.
   sys: "base netlink",
@@ -42,8 +42,8 @@ const allowed: Readonly<Record<string, string>> = {
 /** Real parts that the tests of any folder may stand on, beside what the folder itself may. */
 const testsAlso = ["base", "ca", "sys"];
 
-/** Folders whose tests join both halves of the control plane, and so import whatever they need. */
-const testedWhole = ["node"];
+/** Folders whose tests join others: both halves of the control plane, or what is composed of all. */
+const testedWhole = ["node", "agent"];
 
 const composition = "agent";
 
