@@ -1,6 +1,7 @@
 import type { Cancel } from "../../src/base/mod.ts";
 import type { Transport } from "../../src/netlink/mod.ts";
 import type {
+  FrameSender,
   Host,
   Namespace,
   NamespaceIdentity,
@@ -19,6 +20,7 @@ import {
   openNamespace,
   openNamespaceOfPid,
   openNetlinkSocket,
+  PacketSocket,
   readSysctl,
   SyscallError,
   type Watcher,
@@ -58,8 +60,8 @@ export class TestHost implements Host {
     }
   }
 
-  createNamed(name: string): NetworkNamespace {
-    return createNamedNamespace(this.#prefix + name);
+  createNamed(name: string, prepare: (namespace: Namespace) => void): NetworkNamespace {
+    return createNamedNamespace(this.#prefix + name, prepare);
   }
 
   deleteNamed(name: string): void {
@@ -81,9 +83,28 @@ export class TestHost implements Host {
     return openNetlinkSocket({ family: "route", namespace: own(namespace) });
   }
 
+  openFrameSender(namespace: Namespace): FrameSender {
+    return new PacketSocket(own(namespace));
+  }
+
   watch(namespace: Namespace, groups: readonly number[], listener: NotificationListener): Cancel {
     return this.#watcher.subscribe(
       { family: "route", namespace: own(namespace), groups, namespaces: "all" },
+      listener,
+    );
+  }
+
+  openXfrmTransport(namespace: Namespace): Transport {
+    return openNetlinkSocket({ family: "xfrm", namespace: own(namespace) });
+  }
+
+  watchXfrm(
+    namespace: Namespace,
+    groups: readonly number[],
+    listener: NotificationListener,
+  ): Cancel {
+    return this.#watcher.subscribe(
+      { family: "xfrm", groups, namespaces: "own", namespace: own(namespace) },
       listener,
     );
   }

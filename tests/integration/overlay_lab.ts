@@ -1,14 +1,22 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { encodeBase32, type Id } from "../../src/base/mod.ts";
+import { encodeBase32, encodeBase64url, type Id, SecretBytes } from "../../src/base/mod.ts";
+import {
+  type BootKeyPair,
+  bootKeyPair,
+  type Installation,
+  Journal,
+  slotPort,
+} from "../../src/esp/mod.ts";
 import {
   buildDesired,
   type Desired,
+  type KeyRing,
   type LocalAttachment,
   Reconciler,
   type Target,
 } from "../../src/overlay/mod.ts";
-import type { Projection } from "../../src/state/mod.ts";
+import type { ProjectedEncryption, Projection } from "../../src/state/mod.ts";
 import { createLogger, systemClock, Watcher } from "../../src/sys/mod.ts";
 import { TestHost } from "./overlay_host.ts";
 
@@ -18,8 +26,24 @@ export interface LabNetwork {
   readonly vni?: number;
   readonly mtuBytes?: number;
   readonly port?: number;
+  /** Its packets are ESP between hosts. */
+  readonly encryption?: LabEncryption;
   readonly endpoints: readonly LabEndpoint[];
 }
+
+/** How a network of the lab is encrypted; its port is that of the slot. */
+export interface LabEncryption {
+  readonly slot: number;
+  /** Live epochs, newest first. */
+  readonly epochs: readonly number[];
+  /** What each host has told that it can receive; a host that is left out, all of the epochs above. */
+  readonly receives?: ReadonlyMap<number, readonly number[]>;
+  /** Hosts that have no endpoint any more, and of which there may be SAs. */
+  readonly left?: readonly number[];
+}
+
+/** Port of slot 0. */
+export const FIRST_PORT = 20_000;
 
 /** An endpoint of the lab. */
 export interface LabEndpoint {
@@ -37,6 +61,48 @@ export function id(text: string): Id {
   return encodeBase32(createHash("sha256").update(text).digest().subarray(0, 16));
 }
 
+/** The node on a host. */
+export function nodeOf(host: number): Id {
+  return id(`node ${host}`);
+}
+
+function digest(text: string): Uint8Array {
+  return new Uint8Array(createHash("sha256").update(text).digest());
+}
+
+/** A boot key and its journal, in memory. */
+export class LabKeyRing implements KeyRing {
+  pair: BootKeyPair | null;
+  /** What the managers have committed. */
+  committed: Uint8Array;
+  journal = new Journal();
+  revision = 1;
+  readonly recorded: Installation[] = [];
+  readonly compacted: [Id, number][] = [];
+
+  constructor(seed: string) {
+    this.pair = bootKeyPair(new SecretBytes(digest(`boot key ${seed}`)));
+    this.committed = this.pair.publicKey;
+  }
+
+  /** As after a reboot, or when `/run` was lost. */
+  renew(seed: string): void {
+    this.pair = bootKeyPair(new SecretBytes(digest(`boot key ${seed}`)));
+    this.committed = this.pair.publicKey;
+    this.journal = new Journal();
+    this.revision++;
+  }
+
+  record(installations: readonly Installation[]): void {
+    this.recorded.push(...installations);
+    for (const installation of installations) this.journal.add(installation);
+  }
+
+  compact(retired: ReadonlyMap<Id, number>): void {
+    this.compacted.push(...retired);
+  }
+}
+
 let labs = 0;
 
 /**
@@ -46,11 +112,14 @@ let labs = 0;
 export class Lab {
   readonly prefix = `ov${Deno.pid % 100_000}${String.fromCharCode(97 + labs++ % 26)}`;
   readonly watcher = new Watcher();
+  readonly hosts: number[] = [];
   readonly #reconcilers = new Map<number, Reconciler>();
+  readonly #rings = new Map<number, LabKeyRing>();
 
   /** Makes the hosts, runs the test, and takes everything away whatever happens. */
   static async run(hosts: number, test: (lab: Lab) => Promise<void>): Promise<void> {
     const lab = new Lab();
+    for (let host = 1; host <= hosts; host++) lab.hosts.push(host);
     try {
       await lab.#build(hosts);
       await test(lab);
@@ -79,10 +148,18 @@ export class Lab {
     await run(`ip netns add ${this.workload(name)}`);
   }
 
+  /** What this host has in `/run`; it outlives reconcilers. */
+  ring(host: number): LabKeyRing {
+    const found = this.#rings.get(host) ?? new LabKeyRing(`${host}`);
+    this.#rings.set(host, found);
+    return found;
+  }
+
   /** A reconciler on a host; an earlier one there is forgotten, not closed. */
-  start(host: number): Reconciler {
+  start(host: number, testHost: TestHost = this.testHost(host)): Reconciler {
     const reconciler = new Reconciler({
-      host: this.testHost(host),
+      host: testHost,
+      keys: this.ring(host),
       clock: systemClock,
       logger: createLogger({ level: "error", write: () => {} }),
     });
@@ -119,7 +196,7 @@ export class Lab {
           name: null,
           ip: `${subnet}.${endpoint.number}`,
           mac: `02:00:0a:40:0${place}:${endpoint.number.toString(16).padStart(2, "0")}`,
-          nodeId: id(`node ${endpoint.host}`),
+          nodeId: nodeOf(endpoint.host),
           vtepAddress: `192.0.2.${endpoint.host}`,
         };
       });
@@ -129,23 +206,72 @@ export class Lab {
         vni: network.vni ?? 4096 + place,
         subnet: `${subnet}.0/24`,
         mtuBytes: network.mtuBytes ?? 1450,
-        port: network.port ?? 19_999,
-        encrypted: false,
+        port: network.encryption === undefined
+          ? network.port ?? 19_999
+          : slotPort(network.encryption.slot, FIRST_PORT),
+        encryption: this.#encryption(network),
         endpoints,
       };
     });
     const here = projected.filter(({ endpoints }) =>
-      endpoints.some(({ nodeId }) => nodeId === id(`node ${host}`))
+      endpoints.some(({ nodeId }) => nodeId === nodeOf(host))
+    );
+    const retained = projected.flatMap(({ id, port, encryption, endpoints }) => {
+      const left = encryption?.holders.find(({ nodeId, state }) =>
+        nodeId === nodeOf(host) && state === "left"
+      );
+      if (encryption === null || left === undefined || endpoints === undefined) return [];
+      const peers = encryption.holders.filter((holder) => holder !== left);
+      const epochs = encryption.epochs.map(({ epoch }) => epoch);
+      return [{ id, slot: encryption.slot, port, epochs, peers }];
+    });
+    const installed = networks.flatMap(({ name, encryption }) =>
+      encryption === undefined ? [] : this.hosts.map((number) => ({
+        networkId: id(`network ${name}`),
+        nodeId: nodeOf(number),
+        epochs: encryption.receives?.get(number) ?? encryption.epochs,
+        upTo: 1_000,
+      }))
     );
     const projection: Projection = {
       v: 1,
       clusterId: id("cluster"),
       incarnation: id("incarnation"),
-      node: { id: id(`node ${host}`), index: host, vtepAddress: `192.0.2.${host}` },
+      node: {
+        id: nodeOf(host),
+        index: host,
+        vtepAddress: `192.0.2.${host}`,
+        bootKey: encodeBase64url(this.ring(host).committed),
+      },
       networks: here,
+      retained,
+      installed,
+      goneUpTo: 0,
       digest: "",
     };
     return buildDesired(projection, attachments);
+  }
+
+  #encryption({ name, encryption, endpoints }: LabNetwork): ProjectedEncryption | null {
+    if (encryption === undefined) return null;
+    const { slot, epochs, left = [] } = encryption;
+    const attached = new Set(endpoints.map(({ host }) => host));
+    const holders = [...new Set([...attached, ...left])].sort().map((host) => ({
+      nodeId: nodeOf(host),
+      index: host,
+      vtepAddress: `192.0.2.${host}`,
+      bootKey: encodeBase64url(this.ring(host).committed),
+      revision: this.ring(host).revision,
+      state: attached.has(host) ? "attached" as const : "left" as const,
+    }));
+    return {
+      slot,
+      holders,
+      epochs: epochs.map((epoch) => ({
+        epoch,
+        secret: encodeBase64url(digest(`secret ${name} ${epoch}`)),
+      })),
+    };
   }
 
   /** Brings these networks about on hosts 1 … n. */

@@ -40,6 +40,39 @@ overlayTest("workloads reach each other on one host and across hosts", 2, async 
   assert.equal((await lab.in(lab.workload("web"), "ip route")).trim().split("\n").length, 1);
 });
 
+overlayTest("who asked for an address too early hears of it when it is there", 2, async (lab) => {
+  for (const workload of ["web", "cart", "store"]) await lab.addWorkload(workload);
+  const [web, cart, store] = SHOP.endpoints;
+  assert.ok(web && cart && store);
+  await lab.apply([1], [{ ...SHOP, endpoints: [web] }]);
+  // As a question that nobody has answered, but one that the kernel never repeats by itself.
+  const ask = (ip: string) =>
+    lab.in(lab.workload("web"), `ip neigh replace ${ip} dev eth0 nud incomplete`);
+  const knows = (ip: string, mac: string) =>
+    until(`the MAC address of ${ip}`, async () => {
+      const entry = await lab.in(lab.workload("web"), `ip neigh show ${ip}`);
+      return entry.includes(`lladdr ${mac}`);
+    });
+  await ask("10.64.0.4");
+  await lab.apply([2, 1], [{ ...SHOP, endpoints: [web, store] }]);
+  await knows("10.64.0.4", "02:00:0a:40:00:04");
+  await ask("10.64.0.3");
+  await lab.apply([1, 2], [SHOP]);
+  await knows("10.64.0.3", "02:00:0a:40:00:03");
+  // What a workload has set by hand is its own business.
+  await lab.apply([1, 2], [{ ...SHOP, endpoints: [web, cart] }]);
+  const byHand = "10.64.0.4 lladdr 02:11:11:11:11:11 dev eth0";
+  await lab.in(lab.workload("web"), `ip neigh replace ${byHand} nud permanent`);
+  await ask("10.64.0.5");
+  const later = { ...store, number: 5 };
+  await lab.apply([2, 1], [{
+    ...SHOP,
+    endpoints: [web, cart, { ...store, workload: "none" }, later],
+  }]);
+  await knows("10.64.0.5", "02:00:0a:40:00:05");
+  assert.match(await lab.in(lab.workload("web"), "ip neigh show 10.64.0.4"), /02:11:11:11:11:11/);
+});
+
 overlayTest(
   "a packet of the full size passes, one byte more is refused at home",
   2,
@@ -108,6 +141,13 @@ overlayTest("a restarted agent finds all right and disturbs no packet", 2, async
     assert.deepEqual(await successor.plan(), []);
   }
   assert.match((await ping).output, / 0% packet loss/);
+});
+
+overlayTest("a host with many links of its own", 2, async (lab) => {
+  // A network's links have ifindexes of ours; those of the host's links are no matter.
+  await run(`for n in $(seq 1 20); do ip -n ${lab.host(1)} link add other$n type dummy; done`);
+  await startShop(lab);
+  assert.ok(await lab.reaches("web", "10.64.0.4"));
 });
 
 overlayTest("removal leaves nothing behind", 2, async (lab) => {

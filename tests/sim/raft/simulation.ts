@@ -170,7 +170,7 @@ class Simulation {
       }],
       ...this.#registers.map((id, at): [string, unknown] => [
         "network.create",
-        { id, name: `register-${at}`, labels: {}, allowedNodes: "any", encrypted: false },
+        { id, name: `register-${at}`, labels: {}, allowedNodes: "any" },
       ]),
     ];
     let left = commands.length;
