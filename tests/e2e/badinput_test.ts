@@ -46,7 +46,12 @@ const NETWORKS: readonly BadRequest[] = [
   network("an MTU that is a text", { name: "n", mtuBytes: "1400" }, 422, "/mtuBytes"),
   network("an unknown field", { name: "n", colour: "red" }, 422, "/colour"),
   network("labels that are a list", { name: "n", labels: [] }, 422, "/labels"),
-  network("encryption that is not there yet", { name: "n", encrypted: true }, 422, "/encrypted"),
+  network(
+    "keys that change too often",
+    { name: "n", encrypted: true, rotationIntervalMs: 1000 },
+    422,
+    "/rotationIntervalMs",
+  ),
   {
     what: "an endpoint on an unknown network",
     method: "POST",

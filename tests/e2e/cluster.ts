@@ -203,6 +203,16 @@ export class Workload {
     return this.#first().mac;
   }
 
+  /** Its network namespace, as a path on the machine. */
+  get netns(): string {
+    return this.host.lab.path(`/run/netns/${this.name}`);
+  }
+
+  /** Takes it off its networks; its namespace stays. */
+  async detach(): Promise<void> {
+    await this.host.socket.delete(`/v1/attachments/${this.attachment.id}`);
+  }
+
   /** Runs a shell command in it that must succeed; what it says. */
   sh(script: string): Promise<string> {
     return this.host.lab.exec("ip", "netns", "exec", this.name, "sh", "-c", script);

@@ -42,6 +42,37 @@ export function forgedVxlan(frame: ForgedFrame): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** Ends of a packet on the underlay. */
+export interface UnderlayPath {
+  readonly fromMac: string;
+  readonly toMac: string;
+  readonly fromIp: string;
+  readonly toIp: string;
+  readonly fromPort: number;
+  readonly toPort: number;
+}
+
+/** A whole Ethernet frame with a UDP packet, which says of itself whatever it likes. */
+export function forgedUdp(path: UnderlayPath, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(42 + payload.length);
+  const view = new DataView(bytes.buffer);
+  bytes.set(macBytes(path.toMac), 0);
+  bytes.set(macBytes(path.fromMac), 6);
+  view.setUint16(12, 0x0800);
+  view.setUint8(14, 0x45);
+  view.setUint16(16, 28 + payload.length);
+  view.setUint8(22, 64);
+  view.setUint8(23, 17);
+  bytes.set(ipBytes(path.fromIp), 26);
+  bytes.set(ipBytes(path.toIp), 30);
+  view.setUint16(24, internetChecksum(bytes.subarray(14, 34)));
+  view.setUint16(34, path.fromPort);
+  view.setUint16(36, path.toPort);
+  view.setUint16(38, 8 + payload.length);
+  bytes.set(payload, 42);
+  return bytes;
+}
+
 /** RFC 1071. */
 function internetChecksum(bytes: Uint8Array): number {
   let sum = 0;

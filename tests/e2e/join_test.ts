@@ -45,6 +45,7 @@ Deno.test(
       );
       await fails("the VXLAN port is taken", takenPort, /UDP port 19999/);
       await fails("the user is not root", notRoot, /root/);
+      await t.step("leaves nothing that runs when it is killed", () => killed(scene));
       await t.step("fails cleanly: the host is a member already", () => memberAlready(scene));
       await t.step("says what it does, and the host is a ready member", () => succeeds(scene));
     }),
@@ -218,6 +219,19 @@ async function wrongClock({ joiner, manager, token }: Scene): Promise<void> {
   assert.equal(code, "clock-skewed");
   assert.match(detail, /clock is 1440 minutes ahead of this manager's: set the clock/);
   assert.deepEqual(await memberNames(manager), members);
+}
+
+/** The agent that is to run then is loaded while the other side is waited for. */
+async function killed({ joiner, token }: Scene): Promise<void> {
+  const listing = "ps -eo stat,comm | grep -v ^Z | grep -c ' agent$' || true";
+  const agents = async () => Number(await joiner.sh(listing));
+  const command = joiner.start(
+    [AGENT, "join", "192.0.2.77", "--token", token.token],
+    { output: "null" },
+  );
+  await waitFor("the agent that waits for the join", async () => await agents() >= 2);
+  await command.kill("SIGKILL");
+  await waitFor("every process to end", async () => await agents() === 0);
 }
 
 async function memberAlready({ worker, manager, token }: Scene): Promise<void> {

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import type { TestProcess } from "../lab/hosts.ts";
 import type { Workload } from "./cluster.ts";
+import { MARKER } from "./frames.ts";
 import { waitFor } from "./wait.ts";
 
-/** A ping that goes on, 100 times a second, until it is stopped. */
+/** For ping's `-p`. */
+export const MARKER_HEX = new TextEncoder().encode(MARKER).toHex();
+
+/** A ping that goes on, 100 times a second, until it is stopped. Every packet is full of the marker. */
 export class Pinger {
   readonly #process: TestProcess;
   readonly #reading: Promise<void>;
@@ -15,8 +19,8 @@ export class Pinger {
   }
 
   /** Resolves when the first is answered. */
-  static async start(from: Workload, ip: string): Promise<Pinger> {
-    const pinger = new Pinger(from.spawn(`ping -i 0.01 ${ip} 2>&1`));
+  static async start(from: Pick<Workload, "spawn">, ip: string): Promise<Pinger> {
+    const pinger = new Pinger(from.spawn(`ping -i 0.01 -p ${MARKER_HEX} ${ip} 2>&1`));
     await pinger.goesOn();
     return pinger;
   }

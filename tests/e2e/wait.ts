@@ -1,5 +1,5 @@
 /** How long a condition may take unless a test says otherwise; only a fault takes so long. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 const PAUSE_MS = 20;
 
 /**

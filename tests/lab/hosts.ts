@@ -121,6 +121,16 @@ export class Namespaces {
     return new Namespaces(name, Number(pid), keeper);
   }
 
+  /** The network namespace, as a path on the machine. */
+  get netns(): string {
+    return `/proc/${this.pid}/ns/net`;
+  }
+
+  /** Where the file `absolutePath` in them is on the machine. */
+  path(absolutePath: string): string {
+    return `/proc/${this.pid}/root${absolutePath}`;
+  }
+
   /** Ends every process in the namespaces, and so the namespaces. Harmless when repeated. */
   async end(): Promise<void> {
     await this.#keeper.stdin.close().catch(() => {});
@@ -214,12 +224,12 @@ export class TestHost {
 
   /** Its network namespace, as a path on the machine. */
   get netns(): string {
-    return `/proc/${this.#namespaces.pid}/ns/net`;
+    return this.#namespaces.netns;
   }
 
   /** Where its file `absolutePath` is on the machine. */
   path(absolutePath: string): string {
-    return `/proc/${this.#namespaces.pid}/root${absolutePath}`;
+    return this.#namespaces.path(absolutePath);
   }
 
   /** Runs a command that must succeed and gives its standard output. @throws {CommandError} */
