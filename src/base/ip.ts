@@ -11,6 +11,9 @@ export function addressBits(family: IpFamily): number {
   return family === 4 ? 32 : 128;
 }
 
+/** Compared with, for a shift would make another bigint of each of the hundred thousand addresses of a dump. */
+const LARGEST: Readonly<Record<IpFamily, bigint>> = { 4: (1n << 32n) - 1n, 6: (1n << 128n) - 1n };
+
 /** An IPv4 or IPv6 address; one code path serves both. Immutable. */
 export class IpAddress {
   /** 4 or 6. */
@@ -24,7 +27,7 @@ export class IpAddress {
    * @throws {RangeError} when `value` does not fit the family
    */
   constructor(family: IpFamily, value: bigint) {
-    if (value < 0n || value >> BigInt(addressBits(family)) !== 0n) {
+    if (value < 0n || value > LARGEST[family]) {
       throw new RangeError(`Cannot make IPv${family} address: ${value} does not fit`);
     }
     this.family = family;
@@ -41,6 +44,7 @@ export class IpAddress {
     if (isIP(text) === 0 || text.includes("%")) {
       throw new TypeError(`Cannot parse IP address: ${JSON.stringify(text)} is not one`);
     }
+    if (!text.includes(":")) return new IpAddress(4, BigInt(parseDottedQuad(text)));
     return IpAddress.fromBytes(new Uint8Array(ipaddr.parse(text).toByteArray()));
   }
 
@@ -60,6 +64,10 @@ export class IpAddress {
 
   /** 4 or 16 bytes in network order. */
   toBytes(): Bytes {
+    if (this.family === 4) {
+      const value = Number(this.value);
+      return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+    }
     const bytes = new Uint8Array(addressBits(this.family) / 8);
     let rest = this.value;
     for (let index = bytes.length - 1; index >= 0; index--) {
@@ -71,6 +79,10 @@ export class IpAddress {
 
   /** The canonical text (RFC 5952 for IPv6). */
   toString(): string {
+    if (this.family === 4) {
+      const value = Number(this.value);
+      return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
+    }
     return ipaddr.fromByteArray([...this.toBytes()]).toString();
   }
 
@@ -84,6 +96,13 @@ export class IpAddress {
     if (this.family !== other.family) return this.family - other.family;
     return this.value < other.value ? -1 : this.value > other.value ? 1 : 0;
   }
+}
+
+/** Of text that is known to be an IPv4 address. */
+function parseDottedQuad(text: string): number {
+  let value = 0;
+  for (const part of text.split(".")) value = value * 256 + Number(part);
+  return value;
 }
 
 /** An address prefix, `10.64.0.0/24`: the host bits are zero. Immutable. */
@@ -104,7 +123,7 @@ export class Cidr {
       throw new RangeError(`Cannot make prefix: length ${prefixLength} is not in 0..${bits}`);
     }
     const hostBits = BigInt(bits - prefixLength);
-    if ((address.value >> hostBits) << hostBits !== address.value) {
+    if (prefixLength < bits && (address.value >> hostBits) << hostBits !== address.value) {
       const network = new IpAddress(address.family, (address.value >> hostBits) << hostBits);
       throw new RangeError(
         `Cannot make prefix: ${address}/${prefixLength} has host bits set; ` +

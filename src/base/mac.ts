@@ -36,6 +36,21 @@ export function parseMac(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/**
+ * The MAC address to which a node's probes go. It is locally administered, the state gives it to no
+ * endpoint, and no bridge has an entry for it: with flooding off, what a workload sends there goes nowhere,
+ * and what comes there from another host goes to no workload. Only a frame that was put into a VXLAN device
+ * by hand gets to the other end's VXLAN device.
+ */
+export function probeMac(index: number): MacText {
+  return formatMac(Uint8Array.of(0x06, 0x41, 0x47, 0x50, index >> 8, index & 0xff));
+}
+
+/** Whether an address is one that {@linkcode probeMac} gives. */
+export function isProbeMac(mac: MacText): boolean {
+  return mac.startsWith("06:41:47:50:");
+}
+
 /** Value of a character that is known to be a hexadecimal digit. */
 function hexDigit(text: string, index: number): number {
   const code = text.charCodeAt(index);

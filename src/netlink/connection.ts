@@ -10,7 +10,8 @@ import {
   requestBytes,
 } from "./message.ts";
 import { type Exchange, type Exchanges, refusal, type Requests, unanswered } from "./exchange.ts";
-import type { Dump, Query, Request } from "./request.ts";
+import type { ComparableDump, Dump, Query, Request } from "./request.ts";
+import { type TableDigest, type TableReader, TableReading } from "./table_digest.ts";
 import { OverrunError, type Transport } from "./transport.ts";
 
 /** How a {@linkcode Connection} sends. */
@@ -133,10 +134,10 @@ export class Connection {
    * @throws {DecodeError} when an object cannot be understood
    */
   dump<T>(dump: Dump<T>): T[] {
-    const steps = this.#dump(dump);
-    let step = steps.next();
-    while (step.done !== true) step = steps.next();
-    return step.value;
+    const objects = new Objects(dump);
+    const steps = this.#read(dump, objects);
+    while (steps.next().done !== true);
+    return objects.all;
   }
 
   /**
@@ -147,17 +148,46 @@ export class Connection {
    * @throws {DecodeError} as {@linkcode dump}
    */
   async dumpInParts<T>(dump: Dump<T>, pause: () => Promise<void>): Promise<T[]> {
-    const steps = this.#dump(dump);
-    try {
-      let step = steps.next();
-      while (step.done !== true) {
-        await pause();
-        step = steps.next();
-      }
-      return step.value;
-    } finally {
-      steps.return([]);
-    }
+    const objects = new Objects(dump);
+    await inParts(this.#read(dump, objects), pause);
+    return objects.all;
+  }
+
+  /**
+   * The same, and notes in `digest` what was read.
+   *
+   * @throws {NetlinkError} as {@linkcode dump}
+   * @throws {DecodeError} as {@linkcode dump}
+   */
+  async dumpNoting<T>(
+    dump: ComparableDump<T>,
+    digest: TableDigest,
+    pause: () => Promise<void>,
+  ): Promise<T[]> {
+    const objects = new Objects(dump);
+    const reading = new TableReading(dump);
+    digest.forget();
+    await inParts(this.#read(dump, both(objects, reading)), pause);
+    digest.note(reading.finish());
+    return objects.all;
+  }
+
+  /**
+   * Whether a table is as `digest` has it noted; otherwise, or when nothing is noted, it has to be read
+   * again. It is gone through in parts, as by {@linkcode dumpInParts}.
+   *
+   * @throws {NetlinkError} as {@linkcode dump}
+   * @throws {DecodeError} as {@linkcode dump}
+   */
+  async isAsNoted(
+    dump: ComparableDump<unknown>,
+    digest: TableDigest,
+    pause: () => Promise<void>,
+  ): Promise<boolean> {
+    if (!digest.isKnown) return false;
+    const reading = new TableReading(dump);
+    await inParts(this.#read(dump, reading), pause);
+    return digest.matches(reading.finish());
   }
 
   /** Frees the socket. */
@@ -166,38 +196,34 @@ export class Connection {
   }
 
   /** Yields after each datagram. */
-  *#dump<T>(dump: Dump<T>): Generator<void, T[]> {
+  *#read(dump: Dump<unknown>, reader: TableReader): Steps {
     for (let attempt = 0; attempt < MAX_DUMPS; attempt++) {
-      const objects = yield* this.#dumpOnce(dump);
-      if (objects !== null) return objects;
+      reader.begin();
+      if (yield* this.#readOnce(dump, reader)) return;
     }
     throw new NetlinkError(dump.describe(), ERRNO.EINTR, null, {
       detail: `the table changed during each of ${MAX_DUMPS} dumps; try again when it is quieter`,
     });
   }
 
-  /** Null when the table changed. Objects are decoded as they come, so a pause splits that work too. */
-  *#dumpOnce<T>(dump: Dump<T>): Generator<void, T[] | null> {
+  /** False when the table changed. What comes is read at once, so a pause splits that work too. */
+  *#readOnce(dump: Dump<unknown>, reader: TableReader): Generator<void, boolean> {
     const exchanges = this.#open([dump]);
     const [exchange] = exchanges;
-    const objects: T[] = [];
     try {
       this.#transport.send(this.#encode(exchanges));
       // Others may have received for us during a pause, even the end.
       while (exchange.ack === null || exchange.replies.length > 0) {
         if (exchange.replies.length === 0 && !this.#receiveOne()) {
-          if (exchange.interrupted) return null;
+          if (exchange.interrupted) return false;
           throw unanswered(dump);
         }
-        for (const reply of exchange.replies.splice(0)) {
-          const object = dump.decode(reply);
-          if (object !== null) objects.push(object);
-        }
+        for (const reply of exchange.replies.splice(0)) reader.take(reply);
         if (exchange.ack === null) yield;
       }
       const refused = refusal(exchange);
       if (refused !== null) throw refused;
-      return exchange.interrupted ? null : objects;
+      return !exchange.interrupted;
     } finally {
       // A dump goes on in the kernel, and blocks the next one, until its end has been read: also
       // when it is given up, or an object in it cannot be understood.
@@ -295,6 +321,49 @@ export class Connection {
         exchange.replies.push(message);
     }
   }
+}
+
+/** Of a dump: one step for each datagram. */
+type Steps = Generator<void, void>;
+
+async function inParts(steps: Steps, pause: () => Promise<void>): Promise<void> {
+  try {
+    while (steps.next().done !== true) await pause();
+  } finally {
+    steps.return();
+  }
+}
+
+/** Decodes what a dump gives. */
+class Objects<T> implements TableReader {
+  readonly #dump: Dump<T>;
+  all: T[] = [];
+
+  constructor(dump: Dump<T>) {
+    this.#dump = dump;
+  }
+
+  begin(): void {
+    this.all = [];
+  }
+
+  take(message: Message): void {
+    const object = this.#dump.decode(message);
+    if (object !== null) this.all.push(object);
+  }
+}
+
+function both(one: TableReader, other: TableReader): TableReader {
+  return {
+    begin() {
+      one.begin();
+      other.begin();
+    },
+    take(message) {
+      one.take(message);
+      other.take(message);
+    },
+  };
 }
 
 function throwIfRefused(results: readonly BatchResult[]): void {

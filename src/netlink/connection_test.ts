@@ -12,7 +12,8 @@ import {
 } from "./constants.ts";
 import { DecodeError, NetlinkError } from "./errors.ts";
 import { decodeMessages, encodeRequests, type Message } from "./message.ts";
-import type { Dump, Query, Request } from "./request.ts";
+import type { ComparableDump, Dump, Query, Request } from "./request.ts";
+import { TableDigest } from "./table_digest.ts";
 import { OverrunError, type Transport } from "./transport.ts";
 
 const PORT_ID = 99;
@@ -315,6 +316,62 @@ Deno.test("a dump in parts that is given up is read to its end", async () => {
   const given = new Connection(kernel).dumpInParts(dump, () => Promise.reject(new Error("stop")));
   await assert.rejects(given, /stop/);
   assert.equal(kernel.queued, 0);
+});
+
+/** The second byte of a thing counts. */
+const comparable: ComparableDump<number> = {
+  ...dump,
+  blank: (payload) => void payload.fill(0, 1, 2),
+};
+const noPause = () => Promise.resolve();
+
+Deno.test("a table is as noted when all of it is the same but for what counts", async () => {
+  let table: readonly (readonly [number, number])[] = [[1, 0], [2, 0]];
+  const kernel = new FakeKernel((asked) => [
+    ...table.map((thing) => message(asked, THING, Uint8Array.of(...thing), { flags: NLM_F_MULTI })),
+    done(asked),
+  ]);
+  const connection = new Connection(kernel);
+  const digest = new TableDigest();
+  const isAsNoted = () => connection.isAsNoted(comparable, digest, noPause);
+  assert.equal(await isAsNoted(), false);
+  assert.deepEqual(await connection.dumpNoting(comparable, digest, noPause), [1, 2]);
+  assert.equal(await isAsNoted(), true);
+  table = [[1, 7], [2, 9]];
+  assert.equal(await isAsNoted(), true);
+  const others = [[[1, 0], [3, 0]], [[1, 0]], [[2, 0], [1, 0]], [[1, 0], [2, 0], [2, 0]]] as const;
+  for (const other of others) {
+    table = other;
+    assert.equal(await isAsNoted(), false);
+  }
+  table = [[1, 0], [2, 0]];
+  digest.forget();
+  assert.equal(await isAsNoted(), false);
+});
+
+Deno.test("a table that changed on the way is compared by its last reading alone", async () => {
+  let attempts = 0;
+  const kernel = new FakeKernel((asked) =>
+    ++attempts === 2
+      ? [thing(asked, 9, NLM_F_MULTI | NLM_F_DUMP_INTR), done(asked)]
+      : [thing(asked, 1), done(asked)]
+  );
+  const connection = new Connection(kernel);
+  const digest = new TableDigest();
+  await connection.dumpNoting(comparable, digest, noPause);
+  assert.equal(await connection.isAsNoted(comparable, digest, noPause), true);
+  assert.equal(attempts, 3);
+});
+
+Deno.test("a table whose reading fails is noted no more", async () => {
+  let fails = false;
+  const kernel = new FakeKernel((asked) => [thing(asked, fails ? 0xff : 1), done(asked)]);
+  const connection = new Connection(kernel);
+  const digest = new TableDigest();
+  await connection.dumpNoting(comparable, digest, noPause);
+  fails = true;
+  await assert.rejects(connection.dumpNoting(comparable, digest, noPause), DecodeError);
+  assert.equal(digest.isKnown, false);
 });
 
 Deno.test("bytes that are no message are a DecodeError, and do not harm the next request", () => {

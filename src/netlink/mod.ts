@@ -39,7 +39,8 @@
 export { type BatchResult, Connection, type ConnectionOptions } from "./connection.ts";
 export { DecodeError, type ErrnoName, type ExtendedAck, NetlinkError } from "./errors.ts";
 export { decodeMessages, type Message } from "./message.ts";
-export type { Dump, Query, Request } from "./request.ts";
+export type { ComparableDump, Dump, Query, Request } from "./request.ts";
+export { TableDigest } from "./table_digest.ts";
 export { OverrunError, type Transport } from "./transport.ts";
 export {
   RTNLGRP_IPV4_IFADDR,

@@ -27,3 +27,12 @@ export interface Dump<T> extends Request {
   /** Reads one object; null for an object that is of another kind and left out. @throws {DecodeError} */
   readonly decode: (message: Message) => T | null;
 }
+
+/** A {@linkcode Dump} of a table that can be told to be the same as before, whatever its objects count. */
+export interface ComparableDump<T> extends Dump<T> {
+  /**
+   * Sets to zero, in a copy of a message's payload, what changes while an object stays the same: its
+   * counters, and when it was used. @throws {DecodeError}
+   */
+  readonly blank: (payload: Uint8Array) => void;
+}

@@ -48,6 +48,7 @@ export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
+export const SO_ATTACH_FILTER = 26;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_NETNS_COOKIE = 71;
@@ -64,6 +65,15 @@ export const NETLINK_LISTEN_ALL_NSID = 8;
 export const NETLINK_CAP_ACK = 10;
 export const NETLINK_EXT_ACK = 11;
 export const NETLINK_GET_STRICT_CHK = 12;
+
+// linux/if_packet.h, linux/if_ether.h, linux/filter.h, linux/bpf_common.h
+export const SOL_PACKET = 263;
+export const PACKET_IGNORE_OUTGOING = 23;
+export const ETH_P_ALL = 3;
+export const BPF_LD_H_ABS = 0x28;
+export const BPF_LD_W_ABS = 0x20;
+export const BPF_JMP_JEQ_K = 0x15;
+export const BPF_RET_K = 0x06;
 
 // poll.h, sys/eventfd.h, signal.h
 export const POLLIN = 1;

@@ -33,6 +33,7 @@ export {
   lockFile,
   writeFileDurably,
 } from "./file.ts";
+export type { FrameChannel, FrameFilter, FrameListener } from "./frame_socket.ts";
 export { createLogger, type LoggerOptions, type LogLevel } from "./logger.ts";
 export { returnFreeMemory } from "./memory.ts";
 export {

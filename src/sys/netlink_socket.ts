@@ -50,6 +50,8 @@ export const receiveBuffer: Bytes = pinnedBytes(1 << 20);
 
 /** struct sockaddr_nl: u16 family, u16 zero, u32 port ID, u32 groups. */
 const SOCKADDR_NL_BYTES = 12;
+/** V8 keeps arrays of so many bytes in its own heap (`typed_array_max_size_in_heap`). */
+const MOVED_BYTES = 64;
 const sender = pinnedBytes(SOCKADDR_NL_BYTES);
 const senderView = new DataView(sender.buffer);
 const senderLength = new Uint32Array(pinnedBytes(4).buffer);
@@ -76,8 +78,7 @@ export class NetlinkSocket implements Transport, Disposable {
   /** As {@linkcode Transport.sendOffThread} says. @throws {SyscallError} as a rejection */
   async sendOffThread(datagram: Uint8Array): Promise<void> {
     this.#assertOpen();
-    const copy = pinnedBytes(datagram.length);
-    copy.set(datagram);
+    const copy = pinned(datagram);
     this.#sending++;
     try {
       const sent = await libc.sendOffThread(this.#fd, copy, BigInt(copy.length), 0);
@@ -177,6 +178,15 @@ export function setSocketOption(
 ): void {
   const bytes = new Uint8Array(new Int32Array([value]).buffer);
   check(libc.setsockopt(fd, level, option, bytes, bytes.length), "setsockopt", name);
+}
+
+/** What V8 does not move, as it does arrays of up to 64 bytes; a batch is not copied once more. */
+function pinned(datagram: Uint8Array): Bytes {
+  const bytes = ffiBytes(datagram);
+  if (bytes.length > MOVED_BYTES) return bytes;
+  const copy = pinnedBytes(datagram.length);
+  copy.set(datagram);
+  return copy;
 }
 
 function sendNow(fd: number, datagram: Bytes): void {

@@ -1,6 +1,9 @@
 import type { Bytes } from "../base/mod.ts";
 import { closeDescriptor } from "./descriptor.ts";
 import {
+  BPF_JMP_JEQ_K,
+  BPF_LD_W_ABS,
+  BPF_RET_K,
   EAGAIN,
   ENOBUFS,
   MSG_DONTWAIT,
@@ -13,6 +16,7 @@ import { SyscallError } from "./errors.ts";
 import { addressOf, lastErrno, libc, pinnedBytes } from "./libc.ts";
 import { openNetlinkDescriptor, receiveBuffer, setSocketOption } from "./netlink_socket.ts";
 import type { NetlinkSocketOptions } from "./netlink_socket.ts";
+import { attachFilter } from "./socket_filter.ts";
 
 /** What to follow. */
 export interface SubscriptionOptions extends NetlinkSocketOptions {
@@ -23,6 +27,11 @@ export interface SubscriptionOptions extends NetlinkSocketOptions {
    * (`RTM_NEWNSID` gives it one).
    */
   readonly namespaces: "own" | "all";
+  /**
+   * Port ID of a socket: what its requests have caused, where the kernel says so in the message's header, is
+   * left out by the kernel itself.
+   */
+  readonly notCausedBy?: number;
 }
 
 /** Who is told. */
@@ -61,6 +70,8 @@ export class NotificationSocket {
           "NETLINK_LISTEN_ALL_NSID",
         );
       }
+      // Before the first group, so that nothing of it comes.
+      if (options.notCausedBy !== undefined) leaveOut(this.fd, options.notCausedBy);
       for (const group of options.groups) {
         setSocketOption(
           this.fd,
@@ -95,6 +106,23 @@ export class NotificationSocket {
       return { kind: "datagram", datagram: receiveBuffer.slice(0, length), nsid: receivedNsid() };
     }
   }
+}
+
+/** Leaves out messages with a port ID in their header (`nlmsg_pid`, the u32 at 12). */
+function leaveOut(fd: number, portId: number): void {
+  attachFilter(fd, [
+    { code: BPF_LD_W_ABS, otherwise: 0, operand: 12 },
+    { code: BPF_JMP_JEQ_K, otherwise: 1, operand: networkOrder(portId) },
+    { code: BPF_RET_K, otherwise: 0, operand: 0 },
+    { code: BPF_RET_K, otherwise: 0, operand: 0xffffffff },
+  ]);
+}
+
+/** BPF loads in network order, and the header is in the host's. */
+function networkOrder(value: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setUint32(0, value, true);
+  return view.getUint32(0);
 }
 
 /*

@@ -2,6 +2,12 @@ import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN, SYS_pidfd_open } from "./constants.t
 import type { Cancel } from "../base/mod.ts";
 import { closeDescriptor, readDescriptor, writeDescriptor } from "./descriptor.ts";
 import { check, isErrno, SyscallError } from "./errors.ts";
+import {
+  type FrameChannel,
+  type FrameFilter,
+  type FrameListener,
+  FrameSocket,
+} from "./frame_socket.ts";
 import { lastErrno, libc, pinnedBytes } from "./libc.ts";
 import {
   type NotificationListener,
@@ -54,6 +60,39 @@ export class Watcher implements AsyncDisposable {
     const socket = new NotificationSocket(options);
     const watched = { fd: socket.fd, onReadable: () => this.#deliver(watched, socket, listener) };
     return this.#watch(watched);
+  }
+
+  /**
+   * Sends frames at an interface, and hears those of one EtherType that come in there.
+   *
+   * @throws {SyscallError} `ENODEV` when there is no such interface
+   */
+  openFrames(filter: FrameFilter, listener: FrameListener): FrameChannel {
+    this.#assertOpen();
+    const socket = new FrameSocket(filter);
+    const watched: Watched = {
+      fd: socket.fd,
+      onReadable: () => {
+        for (let turn = 0; turn < DATAGRAMS_PER_TURN && this.#watched.has(watched); turn++) {
+          const received = socket.receive();
+          if (received === null) return;
+          if (received !== "lost") {
+            listener.onFrame(received);
+            continue;
+          }
+          close();
+          listener.onLost();
+        }
+      },
+    };
+    const close = this.#watch(watched);
+    return {
+      send: (frame) => {
+        if (!this.#watched.has(watched)) throw new TypeError("Cannot send a frame: it is closed");
+        socket.send(frame);
+      },
+      close,
+    };
   }
 
   /**

@@ -6,6 +6,8 @@ import * as c from "./constants.ts";
 export interface Bridge {
   /** The kernel's name of the kind. */
   readonly kind: "bridge";
+  /** How long a port listens before it forwards, in hundredths of a second (`USER_HZ`). */
+  readonly forwardDelayCentiseconds?: number;
   /** How long a learned entry lives, in hundredths of a second (`USER_HZ`). */
   readonly ageingCentiseconds?: number;
   /** Keep VLANs apart. */
@@ -34,6 +36,9 @@ export interface BridgeInfo {
 
 /** Writes `IFLA_INFO_DATA`. */
 export function writeBridge(writer: AttributeWriter, bridge: Bridge): void {
+  if (bridge.forwardDelayCentiseconds !== undefined) {
+    writer.u32(c.IFLA_BR_FORWARD_DELAY, bridge.forwardDelayCentiseconds);
+  }
   if (bridge.ageingCentiseconds !== undefined) {
     writer.u32(c.IFLA_BR_AGEING_TIME, bridge.ageingCentiseconds);
   }

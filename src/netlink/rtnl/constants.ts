@@ -68,6 +68,7 @@ export const IFLA_INFO_SLAVE_DATA = 5;
 
 export const VETH_INFO_PEER = 1;
 
+export const IFLA_BR_FORWARD_DELAY = 1;
 export const IFLA_BR_AGEING_TIME = 4;
 export const IFLA_BR_STP_STATE = 5;
 export const IFLA_BR_VLAN_FILTERING = 7;
@@ -114,6 +115,7 @@ export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
 export const RTA_METRICS = 8;
 export const RTA_MULTIPATH = 9;
+export const RTA_CACHEINFO = 12;
 export const RTA_TABLE = 15;
 export const RTA_MARK = 16;
 export const RTA_VIA = 18;
@@ -136,6 +138,8 @@ export const RTN_UNICAST = 1;
 
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
+export const NDA_CACHEINFO = 3;
+export const NDA_PROBES = 4;
 export const NDA_VLAN = 5;
 export const NDA_IFINDEX = 8;
 export const NDA_MASTER = 9;

@@ -10,10 +10,10 @@ import {
   NLM_F_REQUEST,
 } from "../constants.ts";
 import type { Message } from "../message.ts";
-import type { Dump, Request } from "../request.ts";
+import type { ComparableDump, Request } from "../request.ts";
 import { checkIfindex } from "./check.ts";
 import * as c from "./constants.ts";
-import { decodeNdmsg, encodeNdmsg, NDMSG_BYTES } from "./ndmsg.ts";
+import { blankUse, decodeNdmsg, encodeNdmsg, NDMSG_BYTES } from "./ndmsg.ts";
 
 /**
  * Whose table an entry is in: the device's own (`NTF_SELF`: of a VXLAN device, MAC → VTEP), or that
@@ -111,7 +111,7 @@ export function deleteFdbEntry(key: FdbKey): Request {
  *
  * @throws {RangeError}
  */
-export function dumpFdb(filter: FdbFilter = {}): Dump<FdbEntry> {
+export function dumpFdb(filter: FdbFilter = {}): ComparableDump<FdbEntry> {
   const { index } = filter;
   if (index !== undefined) checkIfindex(index);
   const writer = new AttributeWriter(encodeNdmsg({ family: AF_BRIDGE, index: index ?? 0 }));
@@ -126,6 +126,7 @@ export function dumpFdb(filter: FdbFilter = {}): Dump<FdbEntry> {
     flags: NLM_F_REQUEST | NLM_F_DUMP,
     payload: writer.finish(),
     decode: decodeFdbEntry,
+    blank: blankUse,
   };
 }
 

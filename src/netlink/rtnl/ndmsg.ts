@@ -1,5 +1,6 @@
-import { headView } from "../attribute_reader.ts";
+import { AttributeReader, headView } from "../attribute_reader.ts";
 import { putU16, putU32 } from "../attribute_writer.ts";
+import { NDA_CACHEINFO, NDA_PROBES } from "./constants.ts";
 
 /**
  * `struct ndmsg`:
@@ -41,4 +42,16 @@ export function decodeNdmsg(payload: Uint8Array): Required<NdmsgFields> {
     state: view.getUint16(8, true),
     flags: view.getUint8(10),
   };
+}
+
+/**
+ * Sets to zero when a neighbour or a forwarding entry was used, and how often it was asked for.
+ *
+ * @throws {DecodeError}
+ */
+export function blankUse(payload: Uint8Array): void {
+  const reader = new AttributeReader(payload, NDMSG_BYTES);
+  while (reader.next()) {
+    if (reader.type === NDA_CACHEINFO || reader.type === NDA_PROBES) reader.bytes().fill(0);
+  }
 }

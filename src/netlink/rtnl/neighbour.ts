@@ -10,11 +10,11 @@ import {
   NLM_F_REQUEST,
 } from "../constants.ts";
 import type { Message } from "../message.ts";
-import type { Dump, Request } from "../request.ts";
+import type { ComparableDump, Request } from "../request.ts";
 import { checkIfindex } from "./check.ts";
 import * as c from "./constants.ts";
 import { addressFamily, checkFamily, ipFamily } from "./family.ts";
-import { decodeNdmsg, encodeNdmsg, NDMSG_BYTES } from "./ndmsg.ts";
+import { blankUse, decodeNdmsg, encodeNdmsg, NDMSG_BYTES } from "./ndmsg.ts";
 
 /** What the kernel knows of a neighbour: `NUD_…` in lower case. */
 export type NeighbourState =
@@ -124,7 +124,7 @@ export function deleteNeighbour(
  *
  * @throws {RangeError}
  */
-export function dumpNeighbours(filter: NeighbourFilter = {}): Dump<Neighbour> {
+export function dumpNeighbours(filter: NeighbourFilter = {}): ComparableDump<Neighbour> {
   const { family, index } = filter;
   const head = encodeNdmsg({ family: family === undefined ? AF_UNSPEC : addressFamily(family) });
   const writer = new AttributeWriter(head);
@@ -139,6 +139,7 @@ export function dumpNeighbours(filter: NeighbourFilter = {}): Dump<Neighbour> {
     flags: NLM_F_REQUEST | NLM_F_DUMP,
     payload: writer.finish(),
     decode: decodeNeighbour,
+    blank: blankUse,
   };
 }
 

@@ -45,6 +45,8 @@ export interface Route {
   readonly metric: number;
   /** Null when the link's MTU holds. */
   readonly mtuBytes: number | null;
+  /** Whether the MTU was learned from an ICMP message, of a lookup; it expires after some minutes. */
+  readonly mtuLearned: boolean;
 }
 
 /** Where a packet goes next. */
@@ -93,6 +95,7 @@ export function decodeRoute(message: Message): Route | null {
     preferredSource: null,
     metric: 0,
     mtuBytes: null,
+    mtuLearned: false,
   };
   const single: Filling<NextHop> = { index: 0, gateway: null, weight: 1 };
   const reader = new AttributeReader(message.payload, RTMSG_BYTES);
@@ -115,6 +118,10 @@ export function decodeRoute(message: Message): Route | null {
         break;
       case c.RTA_METRICS:
         route.mtuBytes = readMtu(reader.nest());
+        break;
+      case c.RTA_CACHEINFO:
+        // struct rta_cacheinfo: u32 references, u32 last use, i32 expires; the rest is of no use here.
+        route.mtuLearned = headView(reader.bytes(), 12, "rta_cacheinfo").getInt32(8, true) > 0;
         break;
       case c.RTA_MULTIPATH:
         route.nextHops = readMultipath(reader.bytes());

@@ -1,4 +1,4 @@
-import { encodeUtf8, type SecretBytes } from "../../base/mod.ts";
+import type { SecretBytes } from "../../base/mod.ts";
 import { headView } from "../attribute_reader.ts";
 import { type AttributeWriter, checkRange, putU32 } from "../attribute_writer.ts";
 import { XFRMA_ALG_AEAD } from "./constants.ts";
@@ -45,11 +45,14 @@ const MAX_NAME_BYTES = 63;
  * @throws {RangeError}
  */
 export function writeAead(writer: AttributeWriter, { name, key, icvBits }: Aead): void {
-  const text = encodeUtf8(name);
-  checkRange("length of an algorithm's name", text.length, 1, MAX_NAME_BYTES);
+  checkRange("length of an algorithm's name", name.length, 1, MAX_NAME_BYTES);
   checkRange("length of an ICV in bits", icvBits, 0, 1024);
   const bytes = new Uint8Array(AEAD_BYTES + key.length);
-  bytes.set(text);
+  for (let index = 0; index < name.length; index++) {
+    const code = name.charCodeAt(index);
+    checkRange("character of an algorithm's name", code, 1, 0x7f);
+    bytes[index] = code;
+  }
   putU32(bytes, 64, key.length * 8);
   putU32(bytes, 68, icvBits);
   bytes.set(key.reveal(), AEAD_BYTES);

@@ -38,6 +38,7 @@ export const XFRMA_POLICY = 7;
 export const XFRMA_LTIME_VAL = 9;
 export const XFRMA_REPLAY_VAL = 10;
 export const XFRMA_SRCADDR = 13;
+export const XFRMA_LASTUSED = 15;
 export const XFRMA_ALG_AEAD = 18;
 export const XFRMA_ALG_AUTH_TRUNC = 20;
 export const XFRMA_MARK = 21;

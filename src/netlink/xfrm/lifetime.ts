@@ -105,3 +105,9 @@ export function readLifetimeUse(view: DataView, offset: number): LifetimeUse {
     usedSeconds: readSeconds(view, offset + 24),
   };
 }
+
+/** Sets to zero what {@linkcode readLifetimeUse} reads, but when it was made. */
+export function blankLifetimeUse(payload: Uint8Array, offset: number): void {
+  payload.fill(0, offset, offset + 16);
+  payload.fill(0, offset + 24, offset + LIFETIME_USE_BYTES);
+}

@@ -1,11 +1,12 @@
 import { AttributeWriter, checkRange, putU32 } from "../attribute_writer.ts";
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from "../constants.ts";
 import { DecodeError } from "../errors.ts";
-import type { Dump, Query, Request } from "../request.ts";
+import type { ComparableDump, Query, Request } from "../request.ts";
 import * as c from "./constants.ts";
 import { type Lifetimes, putLifetimes } from "./lifetime.ts";
 import { type Mark, writeMark } from "./mark.ts";
 import {
+  blankPolicyUse,
   decodePolicy,
   type Policy,
   type PolicyAction,
@@ -137,7 +138,7 @@ export function getPolicy(id: PolicyId): Query<Policy> {
 }
 
 /** Asks for all policies of the namespace, sockets' own left out. */
-export function dumpPolicies(): Dump<Policy> {
+export function dumpPolicies(): ComparableDump<Policy> {
   return {
     answer: "many",
     describe: () => "dump policies",
@@ -145,6 +146,7 @@ export function dumpPolicies(): Dump<Policy> {
     flags: NLM_F_REQUEST | NLM_F_DUMP,
     payload: new Uint8Array(),
     decode: (message) => decodePolicy(message.payload),
+    blank: blankPolicyUse,
   };
 }
 

@@ -1,7 +1,13 @@
 import { AttributeReader, type Filling, headView } from "../attribute_reader.ts";
 import { DecodeError } from "../errors.ts";
 import * as c from "./constants.ts";
-import { type Lifetimes, type LifetimeUse, readLifetimes, readLifetimeUse } from "./lifetime.ts";
+import {
+  blankLifetimeUse,
+  type Lifetimes,
+  type LifetimeUse,
+  readLifetimes,
+  readLifetimeUse,
+} from "./lifetime.ts";
 import { type Mark, readMark } from "./mark.ts";
 import { readSelector, type Selector } from "./selector.ts";
 import { readTemplates, type Template } from "./template.ts";
@@ -128,4 +134,9 @@ function decodeAction(action: number): PolicyAction {
  */
 export function decodePolicy(payload: Uint8Array): Policy | null {
   return readPolicy(payload, new AttributeReader(payload, USERPOLICY_INFO_BYTES));
+}
+
+/** Sets to zero how much a policy was used. */
+export function blankPolicyUse(payload: Uint8Array): void {
+  blankLifetimeUse(payload, 120);
 }

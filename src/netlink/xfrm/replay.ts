@@ -1,6 +1,6 @@
 import { type AttributeReader, headView } from "../attribute_reader.ts";
 import { type AttributeWriter, checkRange, putU32 } from "../attribute_writer.ts";
-import { XFRM_REPLAY_WINDOW_MAX, XFRMA_REPLAY_ESN_VAL } from "./constants.ts";
+import { XFRM_REPLAY_WINDOW_MAX, XFRMA_REPLAY_ESN_VAL, XFRMA_REPLAY_VAL } from "./constants.ts";
 import { checkBigRange } from "./integer.ts";
 
 /** Sequence numbers of an SA. */
@@ -90,6 +90,14 @@ export function readReplay(reader: AttributeReader, windowPackets: number): Repl
     inbound: joined(0, view.getUint32(4, true)),
     windowPackets,
   };
+}
+
+/** Sets the sequence numbers and the bitmap of such an attribute to zero; others stay. */
+export function blankReplay(reader: AttributeReader): void {
+  if (reader.type === XFRMA_REPLAY_VAL) reader.bytes().fill(0);
+  if (reader.type !== XFRMA_REPLAY_ESN_VAL) return;
+  reader.bytes().fill(0, 4, 20);
+  reader.bytes().fill(0, REPLAY_STATE_ESN_BYTES);
 }
 
 function joined(high: number, low: number): bigint {

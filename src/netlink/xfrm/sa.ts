@@ -2,7 +2,7 @@ import type { IpAddress } from "../../base/mod.ts";
 import { AttributeWriter, checkRange, putU16, putU32 } from "../attribute_writer.ts";
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from "../constants.ts";
 import { DecodeError } from "../errors.ts";
-import type { Dump, Query, Request } from "../request.ts";
+import type { ComparableDump, Query, Request } from "../request.ts";
 import { addressFamily } from "../rtnl/family.ts";
 import { checkOneFamily, encodeAddress, putAddress } from "./address.ts";
 import { type Aead, writeAead } from "./aead.ts";
@@ -11,7 +11,7 @@ import { type Lifetimes, putLifetimes } from "./lifetime.ts";
 import { type Mark, writeMark } from "./mark.ts";
 import { encodeMode, type XfrmMode } from "./mode.ts";
 import { writeReplayWindow } from "./replay.ts";
-import { decodeSa, type Sa, USERSA_INFO_BYTES } from "./sa_message.ts";
+import { blankSaUse, decodeSa, type Sa, USERSA_INFO_BYTES } from "./sa_message.ts";
 import { putSelector, type Selector } from "./selector.ts";
 import { putU32be } from "./integer.ts";
 
@@ -163,7 +163,7 @@ export function getSa(id: SaId): Query<Sa> {
 }
 
 /** Asks for all SAs of the namespace. */
-export function dumpSas(): Dump<Sa> {
+export function dumpSas(): ComparableDump<Sa> {
   return {
     answer: "many",
     describe: () => "dump SAs",
@@ -171,6 +171,7 @@ export function dumpSas(): Dump<Sa> {
     flags: NLM_F_REQUEST | NLM_F_DUMP,
     payload: new Uint8Array(),
     decode: (message) => decodeSa(message.payload),
+    blank: blankSaUse,
   };
 }
 

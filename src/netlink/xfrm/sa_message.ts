@@ -4,10 +4,16 @@ import { ipFamily } from "../rtnl/family.ts";
 import { readAddress } from "./address.ts";
 import { type AeadInfo, readAead } from "./aead.ts";
 import * as c from "./constants.ts";
-import { type Lifetimes, type LifetimeUse, readLifetimes, readLifetimeUse } from "./lifetime.ts";
+import {
+  blankLifetimeUse,
+  type Lifetimes,
+  type LifetimeUse,
+  readLifetimes,
+  readLifetimeUse,
+} from "./lifetime.ts";
 import { type Mark, readMark } from "./mark.ts";
 import { decodeMode, type XfrmModeInfo } from "./mode.ts";
-import { readReplay, readReplayEsn, type Replay } from "./replay.ts";
+import { blankReplay, readReplay, readReplayEsn, type Replay } from "./replay.ts";
 import { readSelector, type Selector } from "./selector.ts";
 
 /** A security association (RFC 4301 section 4.1), as the kernel describes it; never with its key. */
@@ -154,4 +160,15 @@ function readSaAttribute(sa: Filling<Sa>, reader: AttributeReader, windowPackets
  */
 export function decodeSa(payload: Uint8Array): Sa | null {
   return readSa(payload, new AttributeReader(payload, USERSA_INFO_BYTES));
+}
+
+/** Sets to zero how much an SA was used: counters, sequence numbers, times. Its key stays. */
+export function blankSaUse(payload: Uint8Array): void {
+  blankLifetimeUse(payload, 160);
+  payload.fill(0, 192, 204);
+  const attributes = new AttributeReader(payload, USERSA_INFO_BYTES);
+  while (attributes.next()) {
+    if (attributes.type === c.XFRMA_LASTUSED) attributes.bytes().fill(0);
+    else blankReplay(attributes);
+  }
 }

@@ -52,11 +52,11 @@ testRequests("links", [
     refused: { code: "EOPNOTSUPP" },
   },
   {
-    command: "ip link add bridge3 index 13 type bridge ageing_time 6000",
+    command: "ip link add bridge3 index 13 type bridge forward_delay 0 ageing_time 6000",
     request: createLink({
       name: "bridge3",
       index: 13,
-      kind: { kind: "bridge", ageingCentiseconds: 6000 },
+      kind: { kind: "bridge", forwardDelayCentiseconds: 0, ageingCentiseconds: 6000 },
     }),
   },
   {

@@ -52,7 +52,7 @@ begin links addresses routes neighbours namespaces notifications
 record links $NEWLINK ip link add bridge0 index 10 mtu 1450 address 02:00:00:00:00:10 up type bridge vlan_default_pvid 0
 record links $NEWLINK ip link add bridge1 index 11 type bridge
 record links $NEWLINK ip link add bridge2 index 12 type bridge ageing_time 6000 vlan_filtering 1 vlan_default_pvid 0 mcast_snooping 0
-record links $NEWLINK ip link add bridge3 index 13 type bridge ageing_time 6000
+record links $NEWLINK ip link add bridge3 index 13 type bridge forward_delay 0 ageing_time 6000
 record links $NEWLINK ip link add vxlan0 index 20 mtu 1400 address 02:00:00:00:00:20 master bridge0 group 7 type vxlan srcport 20001 20002 ageing 30 proxy noudpcsum id 4096 local 192.0.2.1 nolearning dstport 20001
 record links $NEWLINK ip link add vxlan1 index 21 type vxlan udp6zerocsumtx udp6zerocsumrx id 4097 remote 2001:db8::2 local 2001:db8::1 dev bridge0 ttl 9 dstport 4789
 record links $NEWLINK ip link add vxlan2 index 22 type vxlan udpcsum id 4098 remote 192.0.2.2 local 192.0.2.1 learning dstport 4789
