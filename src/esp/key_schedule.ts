@@ -20,6 +20,8 @@ export const SA_KEY_BYTES = 36;
 const AGREED_BYTES = 32;
 const ID_BYTES = 16;
 const LABEL = encodeUtf8("agent/esp/1");
+const PARTY_BYTES = ID_BYTES + PUBLIC_KEY_BYTES;
+const INFO_BYTES = LABEL.length + 8 + 2 * PARTY_BYTES;
 
 /** One end of an SA. */
 export interface Party {
@@ -64,23 +66,68 @@ export interface KeyContext {
  * @throws {TypeError} when an id is not base32
  */
 export function keyContext(inputs: KeyInputs): KeyContext {
-  const { clusterId, incarnation, networkId, epoch, sender, receiver } = inputs;
+  const { epoch, sender, receiver } = inputs;
+  return contextOf(
+    keySalt(inputs),
+    epoch,
+    encodeParty(sender, "public key of the sender"),
+    encodeParty(receiver, "public key of the receiver"),
+  );
+}
+
+/**
+ * The salt of all contexts of a network.
+ *
+ * @throws {RangeError} when an id is not as long as it has to be
+ * @throws {TypeError} when an id is not base32
+ */
+export function keySalt(
+  { clusterId, incarnation, networkId }: Pick<
+    KeyInputs,
+    "clusterId" | "incarnation" | "networkId"
+  >,
+): Bytes {
+  return concatBytes(idBytes(clusterId), idBytes(incarnation), idBytes(networkId));
+}
+
+/**
+ * An end of an SA as contexts have it: its id and its public key, 48 bytes.
+ *
+ * @param what the key is, for errors
+ * @throws {RangeError} when one of them is not as long as it has to be
+ * @throws {TypeError} when the id is not base32
+ */
+export function encodeParty({ id, bootPublicKey }: Party, what = "public key"): Bytes {
+  return concatBytes(idBytes(id), fixed(what, bootPublicKey, PUBLIC_KEY_BYTES));
+}
+
+/**
+ * The same context of parts that are encoded already: of thousands of SAs they are the same.
+ *
+ * @param sender by {@linkcode encodeParty}
+ * @param receiver by {@linkcode encodeParty}
+ * @throws {RangeError} when the epoch is none
+ */
+export function contextOf(
+  salt: Bytes,
+  epoch: number,
+  sender: Uint8Array,
+  receiver: Uint8Array,
+): KeyContext {
   if (!Number.isSafeInteger(epoch) || epoch < 1) {
     throw new RangeError(`Cannot derive key: epoch ${epoch} is not a whole number from 1 on`);
   }
-  const counter = new Uint8Array(8);
-  new DataView(counter.buffer).setBigUint64(0, BigInt(epoch));
-  return {
-    salt: concatBytes(idBytes(clusterId), idBytes(incarnation), idBytes(networkId)),
-    info: concatBytes(
-      LABEL,
-      counter,
-      idBytes(sender.id),
-      idBytes(receiver.id),
-      fixed("public key of the sender", sender.bootPublicKey, PUBLIC_KEY_BYTES),
-      fixed("public key of the receiver", receiver.bootPublicKey, PUBLIC_KEY_BYTES),
-    ),
-  };
+  const info = new Uint8Array(INFO_BYTES);
+  const view = new DataView(info.buffer);
+  info.set(LABEL);
+  view.setBigUint64(LABEL.length, BigInt(epoch));
+  const ids = LABEL.length + 8;
+  info.set(sender.subarray(0, ID_BYTES), ids);
+  info.set(receiver.subarray(0, ID_BYTES), ids + ID_BYTES);
+  const keys = ids + 2 * ID_BYTES;
+  info.set(fixed("sender", sender, PARTY_BYTES).subarray(ID_BYTES), keys);
+  info.set(fixed("receiver", receiver, PARTY_BYTES).subarray(ID_BYTES), keys + PUBLIC_KEY_BYTES);
+  return { salt, info };
 }
 
 /**

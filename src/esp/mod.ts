@@ -75,10 +75,13 @@ export {
 } from "./journal.ts";
 export {
   contextDigest,
+  contextOf,
   deriveSaKey,
+  encodeParty,
   type KeyContext,
   keyContext,
   type KeyInputs,
+  keySalt,
   NETWORK_SECRET_BYTES,
   type Party,
   SA_KEY_BYTES,

@@ -11,6 +11,8 @@ export interface ChangeSet {
   readonly nodes: ReadonlySet<Id>;
   /** Those who are members no more. */
   readonly removedNodes: ReadonlySet<Id>;
+  /** Members that have another role now. */
+  readonly reroledNodes: ReadonlySet<Id>;
   /** Any setting. */
   readonly settings: Change;
   /** Roots or their key. */
@@ -34,6 +36,7 @@ export function changeSetOf(touched: Touched): ChangeSet {
   return {
     nodes: new Set(touched.nodes ?? []),
     removedNodes: new Set(touched.removedNodes ?? []),
+    reroledNodes: new Set(touched.reroledNodes ?? []),
     settings: touched.settings ? "changed" : "same",
     authority: touched.authority ? "changed" : "same",
     managers: touched.managers ? "changed" : "same",

@@ -79,6 +79,11 @@ const line: fc.Arbitrary<string> = fc.oneof(
   place.map((one) => `endpoint ${one}`),
   fc.constantFrom("token once uses=1 seconds=5", "revoke once", "set subnetPrefixLength=28"),
   fc.constantFrom("wait 1", "wait 59", "wait 61"),
+  fc.tuple(
+    fc.constantFrom("second", "third", "incarnation"),
+    fc.constantFrom("keep=host1", "keep=host2", "node=host3", "node=host4 key=k4 id=other"),
+    maybe("secrets=x", "secrets=x,y", "secrets=x,y,z"),
+  ).map(([incarnation, who, secrets]) => `recover ${incarnation} ${who}${secrets}`),
 );
 const lines = fc.array(line, { minLength: 20, maxLength: 60, size: "max" });
 

@@ -59,7 +59,7 @@ const bodies: { readonly [Kind in CommandKind]: Check<CommandBodies[Kind]> } = {
   "node.join": object({ secretHash: sha256Text, node: newNode }, {}),
   "node.certify": object({ id, certificate: certificateRecord }, {}),
   "node.describe": object({ id, facts: nodeFacts }, {}),
-  "node.update": object({ id }, { labels, ifRevision: revision }),
+  "node.update": object({ id }, { labels, role, ifRevision: revision }),
   "node.remove": identified,
   "network.create": object(
     { id, name, labels, allowedNodes },
@@ -91,6 +91,10 @@ const bodies: { readonly [Kind in CommandKind]: Check<CommandBodies[Kind]> } = {
     indexes: array(integer(1, 65535), 0, MAX_FREED),
     upTo: revision,
   }, {}),
+  "cluster.recover": object(
+    { incarnation: id, secrets: array(key32, 0, SLOTS) },
+    { keep: id, node: newNode },
+  ),
   "network.delete": identified,
   "endpoints.create": object({ endpoints: array(newEndpoint, 1, MAX_CREATED) }, {}),
   "endpoints.delete": object({ ids: array(id, 1, MAX_DELETED) }, { ifRevision: revision }),

@@ -20,6 +20,7 @@ export const createCluster: Decide<"cluster.create"> = (tables, body) => {
       tables.setCluster({
         clusterId,
         incarnation,
+        generation: 0,
         authority,
         settings,
         settingsRevision: revision,
@@ -75,6 +76,7 @@ function sameSettings(left: Settings, right: Settings): boolean {
   return left.certificateValidityMs === right.certificateValidityMs &&
     left.keyRotationIntervalMs === right.keyRotationIntervalMs &&
     left.epochLimitMs === right.epochLimitMs &&
+    left.managerTiming === right.managerTiming &&
     left.addressPool === right.addressPool &&
     left.subnetPrefixLength === right.subnetPrefixLength &&
     left.controlPort === right.controlPort &&

@@ -10,6 +10,7 @@ import { freeNumbers, publishKey, retireEpochs, rotateNetwork } from "./keys.ts"
 import { createNetwork, deleteNetwork, updateNetwork } from "./networks.ts";
 import { certifyNode, describeNode, joinNode, removeNode, updateNode } from "./nodes.ts";
 import { jsonOf } from "./outcome.ts";
+import { recoverCluster } from "./recover.ts";
 import { quote, reject, Rejected } from "./rejected.ts";
 import { Requests } from "./requests.ts";
 import { Tables } from "./tables.ts";
@@ -41,6 +42,7 @@ const deciders: { readonly [Kind in CommandKind]: Decide<Kind> } = {
   "network.retire": retireEpochs,
   "node.publish-key": publishKey,
   "numbers.free": freeNumbers,
+  "cluster.recover": recoverCluster,
   "endpoints.create": createEndpoints,
   "endpoints.delete": deleteEndpoints,
 };
@@ -99,6 +101,11 @@ export class ClusterState {
    */
   get incarnation(): Id {
     return this.#tables.requireCluster().incarnation;
+  }
+
+  /** How many incarnations there were before. @throws {InvariantError} before the cluster exists */
+  get generation(): number {
+    return this.#tables.requireCluster().generation;
   }
 
   /**

@@ -74,10 +74,14 @@ export interface CommandBodies {
   readonly "node.certify": { readonly id: Id; readonly certificate: CertificateRecord };
   /** What the host says of itself has changed. */
   readonly "node.describe": { readonly id: Id; readonly facts: NodeFacts };
-  /** Labels that attachments depend on cannot go. */
+  /**
+   * What is absent stays. Labels that attachments depend on cannot go. Another role needs another
+   * certificate: the node's old one counts for nothing but to ask for that.
+   */
   readonly "node.update": {
     readonly id: Id;
     readonly labels?: Labels;
+    readonly role?: "manager" | "worker";
     readonly ifRevision?: number;
   };
   /** Its endpoints go with it. */
@@ -124,6 +128,20 @@ export interface CommandBodies {
     readonly indexes: readonly number[];
     /** What waits since a later revision goes on to wait: it was taken and given back in between. */
     readonly upTo: number;
+  };
+  /**
+   * The cluster goes on without the managers that are lost: in a new incarnation, the next generation. It
+   * has one manager: `keep`, or `node` in the place of all. Tokens go, for what was revoked could be
+   * good again; so do all keys of encrypted networks, each of which begins a new epoch.
+   */
+  readonly "cluster.recover": {
+    readonly incarnation: Id;
+    /** The manager that stays. Either it or `node` is there. */
+    readonly keep?: Id;
+    /** A host that is no member yet. */
+    readonly node?: NewNode;
+    /** Of each encrypted network's new epoch, in the order of the networks' ids. */
+    readonly secrets: readonly string[];
   };
   /** Only without endpoints. */
   readonly "network.delete": { readonly id: Id; readonly ifRevision?: number };

@@ -139,6 +139,10 @@ export class Conversation {
           kind: "node.update",
           body: { id, labels: labelsOf(options.labels), ...ifRevision },
         };
+      case "role": {
+        const role = options.to === "manager" ? "manager" : "worker";
+        return { kind: "node.update", body: { id, role, ...ifRevision } };
+      }
       case "remove":
         return { kind: "node.remove", body: { id, ...ifRevision } };
       case "network":
@@ -208,6 +212,18 @@ export class Conversation {
             upTo: Number(options.upTo ?? this.state.revision),
           },
         };
+      case "recover": {
+        const { keep, node, secrets = "" } = options;
+        return {
+          kind: "cluster.recover",
+          body: {
+            incarnation: this.id(name),
+            ...(keep === undefined ? {} : { keep: this.id(keep) }),
+            ...(node === undefined ? {} : { node: this.#node(node, options, "manager") }),
+            secrets: secrets.split(",").filter((secret) => secret !== "").map(hashOf),
+          },
+        };
+      }
       case "delete":
         return { kind: "network.delete", body: { id, ...ifRevision } };
       case "endpoint":
@@ -239,7 +255,8 @@ export class Conversation {
         .map(([what]) => what);
       const nodes = [...changed.nodes].map((id) => `<${this.#names.get(id)}>`).sort();
       const removed = [...changed.removedNodes].map((id) => `-<${this.#names.get(id)}>`);
-      const touched = [...marks, ...nodes, ...removed];
+      const reroled = [...changed.reroledNodes].map((id) => `role<${this.#names.get(id)}>`);
+      const touched = [...marks, ...nodes, ...removed, ...reroled];
       parts.push(`rev ${outcome.revision}`);
       if (touched.length > 0) parts.push(`changed ${touched.join(" ")}`);
     }

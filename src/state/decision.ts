@@ -7,6 +7,7 @@ import type { Tables } from "./tables.ts";
 export interface Touched {
   readonly nodes?: Iterable<Id>;
   readonly removedNodes?: readonly Id[];
+  readonly reroledNodes?: readonly Id[];
   readonly settings?: true;
   readonly authority?: true;
   readonly managers?: true;

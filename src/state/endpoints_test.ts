@@ -64,6 +64,8 @@ Deno.test("a chosen MAC is one that an interface can have, and nobody else's", (
     invalid-value /endpoints/0/mac: "01:00:5e:00:00:01" is a group address or zero: no interface can have it
     > endpoint a/b@host1 mac=00:00:00:00:00:00
     invalid-value /endpoints/0/mac: "00:00:00:00:00:00" is a group address or zero: no interface can have it
+    > endpoint a/b@host1 mac=06:41:47:50:00:02
+    invalid-value /endpoints/0/mac: "06:41:47:50:00:02" is of those with which hosts check encrypted networks: choose another one
     > endpoint a/b@host1 mac=02:aa
     invalid-value /endpoints/0/mac: "02:aa" is not a MAC address such as 02:00:0a:40:00:02
     > endpoint a/b@host1 mac=02:00:0a:40:00:07

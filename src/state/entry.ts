@@ -36,8 +36,20 @@ export function checkEnvelope(value: unknown): UncheckedEntry {
   return envelope(value, "");
 }
 
-/** What the log holds: the entry as JSON. */
+/**
+ * What the log holds: the entry as JSON. What could not be read again never gets there: every manager
+ * would stop at it, now and at each start.
+ *
+ * @throws {TypeError} when its envelope is malformed
+ */
 export function encodeEntry(entry: Entry): Bytes {
+  try {
+    checkEnvelope(entry);
+  } catch (cause) {
+    if (!(cause instanceof Rejected)) throw cause;
+    const { field, message } = cause.rejection;
+    throw new TypeError(`Cannot encode log entry: ${field}: ${message}`, { cause });
+  }
   return encodeUtf8(JSON.stringify(entry));
 }
 

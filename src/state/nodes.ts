@@ -46,7 +46,8 @@ export const joinNode: Decide<"node.join"> = (tables, { secretHash, node }) => {
 };
 
 /**
- * Checks that the node can become a member; gives what makes it one.
+ * Checks that the node can become a member; gives what makes it one, once those who are leaving have
+ * left.
  *
  * @throws {Rejected} when it cannot
  */
@@ -54,12 +55,12 @@ export function newMember(
   tables: Tables,
   node: NewNode,
   tokenId: Id | null,
+  leaving: readonly Node[] = [],
 ): (revision: number) => void {
   if (tables.nodes.has(node.id)) rejectValue("/node/id", "A node has this id already");
   requireUnusedKey(tables, node.certificate, "/node/certificate/spkiHash");
-  requireFreeHostname(tables, node.facts.hostname, "/node/facts/hostname");
-  const index = tables.keys.indexes.peek();
-  if (index === null) {
+  requireFreeHostname(tables, node.facts.hostname, "/node/facts/hostname", leaving);
+  if (tables.keys.indexes.peek() === null) {
     reject(
       "indexes-exhausted",
       "All 65535 indexes of nodes are in use, or were and may still be in SAs on hosts that have not " +
@@ -67,6 +68,7 @@ export function newMember(
     );
   }
   return (revision) => {
+    const index = present(tables.keys.indexes.peek(), "A free index");
     tables.keys.indexes.take(index);
     tables.putNode({
       id: node.id,
@@ -124,14 +126,17 @@ export const describeNode: Decide<"node.describe"> = (tables, { id, facts }) => 
 export const updateNode: Decide<"node.update"> = (tables, body) => {
   const node = findNode(tables, body.id);
   requireRevision(node.revision, body.ifRevision);
-  const labels = body.labels ?? node.labels;
+  const { labels = node.labels, role = node.role } = body;
   requireStillAllowed(tables, node, labels);
-  if (canonicalJson(labels) === canonicalJson(node.labels)) return { value: node };
+  if (role === "worker") requireOtherManager(tables, node);
+  const isReroled = role !== node.role;
+  if (!isReroled && canonicalJson(labels) === canonicalJson(node.labels)) return { value: node };
   return {
     commit: (revision) => {
-      const updated: Node = { ...node, labels, revision };
+      const updated: Node = { ...node, labels, role, revision };
       tables.putNode(updated);
-      return { value: updated, touched: {} };
+      const touched = isReroled ? { reroledNodes: [node.id], managers: true as const } : {};
+      return { value: updated, touched };
     },
   };
 };
@@ -139,34 +144,12 @@ export const updateNode: Decide<"node.update"> = (tables, body) => {
 export const removeNode: Decide<"node.remove"> = (tables, body) => {
   const node = findNode(tables, body.id);
   requireRevision(node.revision, body.ifRevision);
-  if (node.role === "manager" && tables.managerCount === 1) {
-    reject("last-manager", `${node.facts.hostname} is the only manager: nobody would be left`);
-  }
+  requireOtherManager(tables, node);
   return {
     commit: (revision) => {
-      const index = tables.nodeIndex(node.id);
-      const others = withSharedNetworks(tables, node.id);
-      // Of a network that was deleted they may still have SAs, too, until all of them have spoken.
-      for (const { kind, nodes } of tables.keys.waitingFor(node.id)) {
-        if (kind === "slot") { for (const other of nodes) others.add(other); }
-      }
-      others.delete(node.id);
-      const waitedFor = [...others];
-      for (const networkId of index.networks.keys()) {
-        for (const other of tables.networkIndex(networkId).nodes.keys()) others.add(other);
-      }
-      others.delete(node.id);
-      const endpoints = index.endpoints.ordered();
-      for (const endpoint of endpoints) tables.deleteEndpoint(endpoint);
-      for (const networkId of [...tables.keys.heldBy(node.id)]) {
-        removeHolder(tables, networkId, node.id);
-      }
-      tables.deleteNode(node);
-      tables.keys.waitNoMoreFor(node.id);
-      tables.keys.release({ kind: "index", number: node.index }, revision, waitedFor);
-      strikeFromLists(tables, node.id, revision);
+      const { others, endpoints } = dropMember(tables, node, revision);
       return {
-        value: { id: node.id, endpoints: endpoints.length },
+        value: { id: node.id, endpoints },
         touched: {
           nodes: others,
           removedNodes: [node.id],
@@ -177,11 +160,46 @@ export const removeNode: Decide<"node.remove"> = (tables, body) => {
   };
 };
 
+/** Takes a member out, with its endpoints. Gives whose projection shows that, and how many there were. */
+export function dropMember(
+  tables: Tables,
+  node: Node,
+  revision: number,
+): { readonly others: ReadonlySet<Id>; readonly endpoints: number } {
+  const index = tables.nodeIndex(node.id);
+  const others = withSharedNetworks(tables, node.id);
+  // Of a network that was deleted they may still have SAs, too, until all of them have spoken.
+  for (const { kind, nodes } of tables.keys.waitingFor(node.id)) {
+    if (kind === "slot") { for (const other of nodes) others.add(other); }
+  }
+  others.delete(node.id);
+  const waitedFor = [...others];
+  for (const networkId of index.networks.keys()) {
+    for (const other of tables.networkIndex(networkId).nodes.keys()) others.add(other);
+  }
+  others.delete(node.id);
+  const endpoints = index.endpoints.ordered();
+  for (const endpoint of endpoints) tables.deleteEndpoint(endpoint);
+  for (const networkId of [...tables.keys.heldBy(node.id)]) {
+    removeHolder(tables, networkId, node.id);
+  }
+  tables.deleteNode(node);
+  tables.keys.waitNoMoreFor(node.id);
+  tables.keys.release({ kind: "index", number: node.index }, revision, waitedFor);
+  strikeFromLists(tables, node.id, revision);
+  return { others, endpoints: endpoints.length };
+}
+
 /** The node of that id. */
 function findNode(tables: Tables, id: Id): Node {
   const node = tables.nodes.get(id);
   if (node === undefined) reject("not-found", `There is no node ${id}`, { field: "/id" });
   return node;
+}
+
+function requireOtherManager(tables: Tables, node: Node): void {
+  if (node.role !== "manager" || tables.managerCount > 1) return;
+  reject("last-manager", `${node.facts.hostname} is the only manager: nobody would be left`);
 }
 
 function certificateOf(node: Node, spkiHash: string): CertificateRecord | null {
@@ -198,9 +216,14 @@ function requireUnusedKey(tables: Tables, certificate: CertificateRecord, field:
   );
 }
 
-function requireFreeHostname(tables: Tables, hostname: string, field: string): void {
+function requireFreeHostname(
+  tables: Tables,
+  hostname: string,
+  field: string,
+  leaving: readonly Node[] = [],
+): void {
   const holder = tables.nodeByName.get(hostname.toLowerCase());
-  if (holder === undefined) return;
+  if (holder === undefined || leaving.includes(holder)) return;
   reject(
     "node-exists",
     `A member is called ${quote(hostname)} already (${holder.id}, at ` +

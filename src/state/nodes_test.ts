@@ -233,3 +233,28 @@ Deno.test("labels that let a node attach stay as long as it is attached", () => 
     not-found /id: There is no node <host9>
   `);
 });
+
+Deno.test("a node becomes a manager and a worker again, and somebody stays a manager", () => {
+  new Conversation().check(`
+    > init host1
+    <host1> | rev 1 | changed settings authority managers <host1>
+    > role host1 to=worker
+    last-manager: host1 is the only manager: nobody would be left
+    > token token
+    token worker uses 10 | rev 2
+    > join host2
+    <host2> host2 | rev 3 | changed <host2>
+    > role host2 to=manager if=1
+    revision-mismatch: The object has changed: its revision is 3, not 1. Read it again and repeat the change | {"revision":3}
+    > role host2 to=manager
+    <host2> labels {} | rev 4 | changed managers role<host2>
+    > role host2 to=manager
+    <host2> labels {} | rev 4
+    > role host1 to=worker
+    <host1> labels {} | rev 5 | changed managers role<host1>
+    > remove host2
+    last-manager: host2 is the only manager: nobody would be left
+    > role host9 to=manager
+    not-found /id: There is no node <host9>
+  `);
+});

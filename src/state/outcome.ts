@@ -37,6 +37,17 @@ export interface CommandValues {
     readonly slots: readonly number[];
     readonly indexes: readonly number[];
   };
+  /** What the cluster is now, and what is gone. */
+  readonly "cluster.recover": {
+    readonly generation: number;
+    /** Managers. */
+    readonly removed: readonly Id[];
+    /** How many were on them. */
+    readonly removedEndpoints: number;
+    readonly removedTokens: number;
+    /** How many encrypted networks have another key. */
+    readonly rekeyed: number;
+  };
   /** What is gone. */
   readonly "network.delete": { readonly id: Id };
   /** In the order of the command. */

@@ -3,11 +3,11 @@ import {
   encodeBase64url,
   encodeUtf8,
   type Id,
-  IpAddress,
   present,
   sha256,
 } from "../base/mod.ts";
 import { type ClusterState, internalsOf } from "./cluster_state.ts";
+import { overlayMtuBytes } from "./encapsulation.ts";
 import {
   encryptedPort,
   type InstalledSource,
@@ -18,16 +18,6 @@ import {
 } from "./project_keys.ts";
 import type { ProjectedEndpoint, ProjectedNetwork, Projection } from "./projection.ts";
 import type { ProjectedText, Tables } from "./tables.ts";
-import type { Network, Node } from "./types.ts";
-
-const IP_BYTES = { 4: 20, 6: 40 } as const;
-/** UDP 8, VXLAN 8 (RFC 7348) and the inner Ethernet header 14. */
-const VXLAN_BYTES = 8 + 8 + 14;
-/** SPI and sequence number 8, IV 8 (RFC 4106), ICV 16. */
-const ESP_BYTES = 8 + 8 + 16;
-/** Behind the payload: padding length and next header; all of that is padded (RFC 4303 section 2.4). */
-const ESP_TRAILER_BYTES = 2;
-const ESP_ALIGNMENT_BYTES = 4;
 
 /**
  * What a node should have, or null when it is no member. It holds the networks on which the node
@@ -45,7 +35,7 @@ export function project(
   const { tables } = internalsOf(state);
   const node = tables.nodes.get(nodeId);
   if (node === undefined) return null;
-  const { clusterId, incarnation } = tables.requireCluster();
+  const { clusterId, incarnation, generation } = tables.requireCluster();
   const itself = {
     id: node.id,
     index: node.index,
@@ -59,15 +49,15 @@ export function project(
   const retained = projectRetained(tables, nodeId);
   const goneUpTo = tables.keys.goneUpTo(nodeId);
   // Canonical JSON by hand: the keys in order, the parts canonical themselves.
-  const text =
-    `{"clusterId":"${clusterId}","goneUpTo":${goneUpTo},"incarnation":"${incarnation}",` +
-    `"installed":[${installed.map(installedText).join()}],` +
+  const text = `{"clusterId":"${clusterId}","generation":${generation},"goneUpTo":${goneUpTo},` +
+    `"incarnation":"${incarnation}","installed":[${installed.map(installedText).join()}],` +
     `"networks":[${networks.map(({ text }) => text).join()}],"node":${canonicalJson(itself)},` +
     `"retained":${textOf(retained)},"v":1}`;
   return {
     v: 1,
     clusterId,
     incarnation,
+    generation,
     node: itself,
     networks: networks.map(({ network }) => network),
     retained,
@@ -98,8 +88,10 @@ function makeNetwork(tables: Tables, networkId: Id): ProjectedNetwork {
   const vteps = new Map<Id, string>();
   for (const nodeId of index.nodes.keys()) {
     const node = present(tables.nodes.get(nodeId), "The node of an endpoint");
-    mtuBytes = Math.min(mtuBytes, overlayMtuBytes(network, node));
-    vteps.set(nodeId, node.facts.vtepAddress);
+    const { underlayMtuBytes, vtepAddress } = node.facts;
+    const encapsulation = { vtepAddress, encrypted: network.keys !== null };
+    mtuBytes = Math.min(mtuBytes, overlayMtuBytes(underlayMtuBytes, encapsulation));
+    vteps.set(nodeId, vtepAddress);
   }
   const endpoints = index.endpoints.ordered().map(
     ({ id, name, ip, mac, nodeId }): ProjectedEndpoint => {
@@ -120,12 +112,4 @@ function makeNetwork(tables: Tables, networkId: Id): ProjectedNetwork {
     encryption: projectEncryption(tables, network),
     endpoints,
   };
-}
-
-/** The largest inner packet that the node's underlay carries. */
-function overlayMtuBytes({ keys }: Network, { facts }: Node): number {
-  const carriedBytes = facts.underlayMtuBytes - IP_BYTES[IpAddress.parse(facts.vtepAddress).family];
-  if (keys === null) return carriedBytes - VXLAN_BYTES;
-  const paddedBytes = carriedBytes - ESP_BYTES;
-  return paddedBytes - paddedBytes % ESP_ALIGNMENT_BYTES - ESP_TRAILER_BYTES - VXLAN_BYTES;
 }

@@ -105,6 +105,8 @@ export interface Projection {
   readonly clusterId: Id;
   /** Another one after a restore or a recovery. */
   readonly incarnation: Id;
+  /** How often the cluster was restored or recovered: of two incarnations the later one has more. */
+  readonly generation: number;
   /** The receiver, as the cluster knows it. */
   readonly node: {
     readonly id: Id;

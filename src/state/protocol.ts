@@ -1,4 +1,5 @@
 import type { Id } from "../base/mod.ts";
+import type { CheckOrder } from "./pair_check.ts";
 import type { BootKey, NodeFacts } from "./types.ts";
 
 /** A manager, as members reach it. */
@@ -43,6 +44,8 @@ export interface JoinReply {
   readonly roots: readonly string[];
   /** Where to go on. */
   readonly managers: readonly ManagerAddress[];
+  /** Of the cluster: a manager's store is made for one. */
+  readonly incarnation: Id;
   /** The later of state time and leader's clock. */
   readonly stateTimeMs: number;
 }
@@ -82,6 +85,62 @@ export interface ReportedEpochs {
   readonly wantsAfter: number | null;
 }
 
+/** What has passed between a node and all others on one encrypted network. */
+export interface ReportedTraffic {
+  /** Which network. */
+  readonly networkId: Id;
+  /** Its name, as the node knows it. */
+  readonly networkName: string;
+  /** By SAs that are there now: with an epoch go its counts. */
+  readonly sentPackets: number;
+  /** Before encryption. */
+  readonly sentBytes: number;
+  /** Decrypted, and intact. */
+  readonly receivedPackets: number;
+  /** After decryption. */
+  readonly receivedBytes: number;
+  /** Received before, or too late to tell. */
+  readonly replays: number;
+  /** Changed on the way, or made with another key. */
+  readonly integrityFailures: number;
+  /** Peers from which some of that came, the worst first; no more than 16. */
+  readonly faulty: readonly ReportedFault[];
+}
+
+/** What has come from a peer and was refused. */
+export interface ReportedFault {
+  /** Which node. */
+  readonly nodeId: Id;
+  /** Received before, or too late to tell. */
+  readonly replays: number;
+  /** Changed on the way, or made with another key. */
+  readonly integrityFailures: number;
+}
+
+/** Packets that were refused, and what that means. */
+export interface ReportedRefusal {
+  /** The kernel's counter (`XfrmInNoStates`), or `guard-ingress` and `guard-egress`. */
+  readonly name: string;
+  /** Null: the kernel counts for the whole host. */
+  readonly networkName: string | null;
+  /** Since the agent began; of the guard, since its filter was set. */
+  readonly packets: number;
+  /** For a person. */
+  readonly meaning: string;
+}
+
+/** What a node's kernel has counted of IPsec. Small, however many SAs there are. */
+export interface ReportedIpsec {
+  /** Encrypted networks that it is on, no more than 256: those with faults first, then the busiest. */
+  readonly networks: readonly ReportedTraffic[];
+  /** Those that have counted, no more than 128. */
+  readonly refused: readonly ReportedRefusal[];
+  /** Why nothing stands behind the IPsec policies on this host; null: the second guard stands. */
+  readonly guardLack: string | null;
+  /** Why the counters could not be read; null: they were. */
+  readonly unreadable: string | null;
+}
+
 /** Answer to a {@linkcode NodeReport}. */
 export interface ReportReply {
   /** Of this format. */
@@ -115,6 +174,8 @@ export interface NodeReport {
    * looked yet, and what was told before still holds.
    */
   readonly epochs: readonly ReportedEpochs[] | null;
+  /** Of some seconds ago. Null: it has not counted yet, or is on no encrypted network. */
+  readonly ipsec: ReportedIpsec | null;
   /** What the host is like now. */
   readonly facts: NodeFacts;
 }
@@ -128,6 +189,8 @@ export const StreamFrame = {
   projection: 1,
   /** Header {@linkcode StreamHeader}; no body. Every two seconds: silence means a dead link. */
   heartbeat: 2,
+  /** Header {@linkcode CheckHeader}; no body. Said once: who misses it does not take part. */
+  check: 3,
 } as const;
 
 /** Header of every frame on the node stream. */
@@ -135,6 +198,9 @@ export interface StreamHeader {
   /** The later of state time and leader's clock. */
   readonly stateTimeMs: number;
 }
+
+/** Header of a frame that orders a check. */
+export interface CheckHeader extends StreamHeader, CheckOrder {}
 
 /** Header of a projection's frame. */
 export interface ProjectionHeader extends StreamHeader {

@@ -31,6 +31,9 @@ const lines = fc.array(
     fc.tuple(network, fc.constantFrom("5", "none", "1")).map(([net, n]) =>
       `change ${net} every=${n}`
     ),
+    fc.tuple(fc.nat({ max: 9 }), fc.constantFrom("", "x", "x,y")).map(([n, secrets]) =>
+      `recover again${n} keep=host1 secrets=${secrets}`
+    ),
   ),
   { minLength: 20, maxLength: 60, size: "max" },
 );
@@ -75,6 +78,14 @@ Deno.test("a body that is refused is refused without showing its secret", () => 
     { kind: "network.rotate", body: { id: idOf("shop"), epoch: 2, secret: `${secret}A` } },
     { kind: "network.rotate", body: { id: idOf("shop"), epoch: 7, secret } },
     { kind: "network.rotate", body: { id: idOf("nobody"), epoch: 2, secret } },
+    {
+      kind: "cluster.recover",
+      body: { incarnation: idOf("second"), keep: idOf("host1"), secrets: [secret, secret] },
+    },
+    {
+      kind: "cluster.recover",
+      body: { incarnation: idOf("second"), keep: idOf("host1"), secrets: [secret.slice(1)] },
+    },
     { kind: "network.rotate", body: { id: idOf("shop"), epoch: 2, secret, more: secret } },
     {
       kind: "network.create",

@@ -1,8 +1,8 @@
 import { Cidr } from "../base/mod.ts";
-import { type Check, integer, object } from "./check.ts";
+import { type Check, integer, object, oneOf } from "./check.ts";
 import { rejectValue } from "./rejected.ts";
 import { subnet } from "./subnet.ts";
-import type { Settings } from "./types.ts";
+import type { ManagerTiming, Settings } from "./types.ts";
 
 const SECOND_MS = 1000;
 const DAY_MS = 24 * 60 * 60 * SECOND_MS;
@@ -13,6 +13,8 @@ const addressPool: Check<string> = (value, at) => subnet(8, 24)(value, at);
 
 /** How often a network gets a new key. */
 export const rotationIntervalMs: Check<number> = integer(5 * SECOND_MS, 30 * DAY_MS);
+
+const managerTiming: Check<ManagerTiming> = oneOf("local", "wide-area");
 
 const fields = {
   certificateValidityMs: integer(30 * SECOND_MS, 3650 * DAY_MS),
@@ -25,11 +27,14 @@ const fields = {
   encryptedVxlanPortBase: integer(1024, 65536 - SLOTS),
 };
 
+const checkSettings = object(fields, { managerTiming });
+
 /** What a cluster begins with. */
 export const DEFAULT_SETTINGS: Settings = {
   certificateValidityMs: 90 * DAY_MS,
   keyRotationIntervalMs: DAY_MS / 2,
   epochLimitMs: DAY_MS,
+  managerTiming: "local",
   // Clear of the defaults of Docker, Kubernetes, k3s and the large clouds.
   addressPool: "10.64.0.0/11",
   subnetPrefixLength: 24,
@@ -40,9 +45,13 @@ export const DEFAULT_SETTINGS: Settings = {
 };
 
 /** All settings, each by itself. */
-export const settings: Check<Settings> = object(fields, {});
+export const settings: Check<Settings> = (value, at) => ({
+  // A cluster that is older than this setting has it not.
+  managerTiming: DEFAULT_SETTINGS.managerTiming,
+  ...checkSettings(value, at),
+});
 /** Some settings, each by itself. */
-export const partialSettings: Check<Partial<Settings>> = object({}, fields);
+export const partialSettings: Check<Partial<Settings>> = object({}, { ...fields, managerTiming });
 
 /** Settings that are good one by one must go together too. `at` points to them. */
 export function requireConsistent(all: Settings, at: string): void {

@@ -52,17 +52,19 @@ import {
   time,
 } from "./validate.ts";
 
-const VERSION = 1;
+/** Of a cluster that was restored or recovered; before that an older agent reads it, too. */
+const VERSION = 2;
+const FIRST_VERSION = 1;
 const ANY = Number.MAX_SAFE_INTEGER;
 
 /** The one text of the state: equal states, equal bytes. */
 export function encodeSnapshot(state: ClusterState): Bytes {
   const { tables, requests } = internalsOf(state);
   const snapshot: Contents = {
-    v: VERSION,
+    v: (tables.cluster?.generation ?? 0) > 0 ? VERSION : FIRST_VERSION,
     timeMs: tables.timeMs,
     revision: tables.revision,
-    cluster: tables.cluster,
+    cluster: tables.cluster === null ? null : savedOf(tables.cluster),
     nodes: byId(tables.nodes),
     networks: byId(tables.networks),
     endpoints: byId(tables.endpoints),
@@ -108,7 +110,7 @@ interface Contents {
   readonly v: number;
   readonly timeMs: number;
   readonly revision: number;
-  readonly cluster: Cluster | null;
+  readonly cluster: SavedCluster | null;
   readonly nodes: readonly Node[];
   readonly networks: readonly Network[];
   readonly endpoints: readonly Endpoint[];
@@ -123,9 +125,16 @@ interface Contents {
   readonly keyed: readonly RequestRecord[];
 }
 
-const cluster: Check<Cluster> = object(
+/** Absent in version 1: nothing was restored or recovered. */
+type SavedCluster = Omit<Cluster, "generation"> & Partial<Pick<Cluster, "generation">>;
+
+function savedOf({ generation, ...cluster }: Cluster): SavedCluster {
+  return generation === 0 ? cluster : { ...cluster, generation };
+}
+
+const cluster: Check<SavedCluster> = object(
   { clusterId: id, incarnation: id, authority, settings, settingsRevision: revision },
-  {},
+  { generation: integer(1, ANY) },
 );
 
 const node: Check<Node> = object({
@@ -199,7 +208,7 @@ function roundRobin(first: number, last: number): Check<RoundRobinState> {
 }
 
 const contents: Check<Contents> = object({
-  v: integer(VERSION, VERSION),
+  v: integer(FIRST_VERSION, VERSION),
   timeMs: time,
   revision,
   cluster: nullable(cluster),
@@ -220,7 +229,7 @@ function restore(from: Contents): ClusterState {
   const tables = new Tables();
   tables.timeMs = from.timeMs;
   tables.revision = from.revision;
-  tables.setCluster(from.cluster);
+  tables.setCluster(from.cluster === null ? null : { generation: 0, ...from.cluster });
   for (const one of ascending(from.nodes, "nodes")) tables.putNode(one);
   for (const one of ascending(from.networks, "networks")) tables.putNetwork(one);
   for (const one of ascending(from.endpoints, "endpoints")) tables.addEndpoint(one);

@@ -67,6 +67,13 @@ Deno.test("a state that is read back is the same, with all its look-ups", () => 
   );
 });
 
+Deno.test("a state of before there was a setting has that setting's default", () => {
+  const saved = decodeUtf8(encodeSnapshot(filled().state));
+  const older = saved.replace('"managerTiming":"local",', "");
+  assert.notEqual(older, saved);
+  assert.equal(decodeSnapshot(encodeUtf8(older)).settings.managerTiming, "local");
+});
+
 Deno.test("requests that were answered before are answered the same after", () => {
   const conversation = filled();
   const { state } = conversation;
@@ -122,7 +129,7 @@ Deno.test("bytes that are no snapshot are refused with a typed error", () => {
   assert.equal(codeOf(() => decodeSnapshot(encodeUtf8(text.slice(1)))), "malformed");
   assert.equal(codeOf(() => decodeSnapshot(encodeUtf8("[]"))), "malformed");
   assert.equal(codeOf(() => decodeSnapshot(encodeUtf8("{}"))), "malformed");
-  assert.equal(changed('"v":1,', '"v":2,'), "unknown-version");
+  assert.equal(changed('"v":1,', '"v":3,'), "unknown-version");
   assert.equal(changed('"v":1,', '"v":0,'), "malformed");
   assert.equal(changed('"vni":4096', '"vni":4095'), "malformed");
   const node = idOf("host2");
@@ -150,6 +157,8 @@ Deno.test("an entry is read as it was written, and what is none is refused", () 
     at: 5,
   };
   assert.deepEqual(decodeEntry(encodeEntry(entry)), entry);
+  // What no manager could read must not get into the log.
+  assert.throws(() => encodeEntry({ ...entry, bodyHash: "" }), TypeError);
   const read = (value: Json) => codeOf(() => decodeEntry(encodeUtf8(JSON.stringify(value))));
   const good = { ...entry, body: {} };
   assert.equal(read(good), "ok");

@@ -10,6 +10,8 @@ import type { Authority, Endpoint, Network, Node, Settings, Token } from "./type
 export interface Cluster {
   readonly clusterId: Id;
   readonly incarnation: Id;
+  /** How often it was restored or recovered: orders incarnations. */
+  readonly generation: number;
   readonly authority: Authority;
   readonly settings: Settings;
   /** Revision of the last change of settings. */

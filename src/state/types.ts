@@ -3,6 +3,9 @@ import type { Id, JsonObject, MacText } from "../base/mod.ts";
 /** Free words of a person about an object; keys and values of at most 256 characters, 64 a map. */
 export type Labels = Readonly<Record<string, string>>;
 
+/** `wide-area` is for round trips of up to 300 ms, and for networks that lose packets. */
+export type ManagerTiming = "local" | "wide-area";
+
 /** Settings of the whole cluster; a person changes them while it runs. */
 export interface Settings {
   /** How long a node's certificate is good, 30 s … 10 years. */
@@ -11,6 +14,8 @@ export interface Settings {
   readonly keyRotationIntervalMs: number;
   /** So long after the next epoch began, an epoch goes even if members still send with it, 10 s … 30 days. */
   readonly epochLimitMs: number;
+  /** How quick managers are to replace a leader: on one network, or far apart. */
+  readonly managerTiming: ManagerTiming;
   /** Where subnets come from when nobody chooses one, `10.64.0.0/11`. */
   readonly addressPool: string;
   /** Length of the subnets that are cut from the pool, `24`. */
@@ -293,6 +298,7 @@ export type RejectionCode =
   | "request-reused"
   | "too-many-requests"
   | "rotation-waiting"
+  | "quorum-at-risk"
   | "csr-rejected"
   | "clock-skewed"
   | "address-unreachable"

@@ -1,4 +1,4 @@
-import { Cidr, IpAddress, isId, isName, isUnicastMac, parseMac } from "../base/mod.ts";
+import { Cidr, IpAddress, isId, isName, isProbeMac, isUnicastMac, parseMac } from "../base/mod.ts";
 import { array, type Check, integer, isObject, object, oneOf, pattern, text } from "./check.ts";
 import { pointer } from "./check.ts";
 import { quote, rejectValue } from "./rejected.ts";
@@ -84,7 +84,14 @@ export const mac: Check<string> = (value, at) => {
   if (!isUnicastMac(bytes)) {
     rejectValue(at, `${quote(value)} is a group address or zero: no interface can have it`);
   }
-  return value.toLowerCase();
+  const text = value.toLowerCase();
+  if (isProbeMac(text)) {
+    rejectValue(
+      at,
+      `${quote(value)} is of those with which hosts check encrypted networks: choose another one`,
+    );
+  }
+  return text;
 };
 
 /** An address of either family, in canonical text. */
