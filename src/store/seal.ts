@@ -8,6 +8,7 @@ const LABEL = new TextEncoder().encode("agent/seal/1");
 
 /** Sealed bytes that cannot be opened: another key, another place, or damage. */
 export class UnsealError extends Error {
+  /** `UnsealError`. */
   override name = "UnsealError";
 }
 
@@ -33,6 +34,7 @@ export class Sealer {
   #openKeySalt: Bytes;
   #openKey: Bytes;
 
+  /** Seals under what it derives from a data key of 32 bytes and a salt that it draws. */
   constructor(dataKey: Bytes, random: Random) {
     if (dataKey.length !== 32) {
       throw new RangeError(`Cannot seal: a data key of ${dataKey.length} bytes is not of 32`);
@@ -44,6 +46,7 @@ export class Sealer {
     this.#openKey = this.#key;
   }
 
+  /** Seals bytes for a place. */
   seal(plain: Uint8Array, place: Uint8Array): Bytes {
     const counter = new Uint8Array(COUNTER_BYTES);
     new DataView(counter.buffer).setBigUint64(4, ++this.#counter);
@@ -53,7 +56,11 @@ export class Sealer {
     return concatBytes(this.#salt, counter, sealed, cipher.final(), cipher.getAuthTag());
   }
 
-  /** @throws {UnsealError} when the bytes are not what was sealed for `place` under this data key */
+  /**
+   * What was sealed.
+   *
+   * @throws {UnsealError} when the bytes are not what was sealed for `place` under this data key
+   */
   open(sealed: Uint8Array, place: Uint8Array): Bytes {
     const bodyAt = SALT_BYTES + COUNTER_BYTES;
     if (sealed.length < bodyAt + TAG_BYTES) throw new UnsealError("Sealed bytes are cut short");

@@ -1,55 +1,7 @@
 import assert from "node:assert/strict";
-import { decodeUtf8, encodeUtf8, newId, type Random } from "../base/mod.ts";
-import {
-  createStore,
-  DataLostError,
-  openSingleStore,
-  type Store,
-  StoreFailedError,
-} from "./mod.ts";
-
-const random: Random = {
-  bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
-  below: (limit) => Math.floor(Math.random() * limit),
-};
-
-/** A machine that keeps the entries it was given, and answers with their count. */
-class Recorder {
-  readonly entries: string[] = [];
-
-  apply(entry: Uint8Array): number {
-    return this.entries.push(decodeUtf8(entry));
-  }
-
-  encodeSnapshot(): Uint8Array {
-    return encodeUtf8(JSON.stringify(this.entries));
-  }
-
-  restoreSnapshot(snapshot: Uint8Array): void {
-    this.entries.splice(0, Infinity, ...JSON.parse(decodeUtf8(snapshot)));
-  }
-}
-
-async function withStore(body: (directory: string) => Promise<void>): Promise<void> {
-  const parent = await Deno.makeTempDir();
-  try {
-    const directory = `${parent}/store`;
-    createStore({ directory, incarnation: newId(random), random });
-    await body(directory);
-  } finally {
-    await Deno.remove(parent, { recursive: true });
-  }
-}
-
-function open(directory: string, machine: Recorder, snapshotEvery = 1000): Store<number> {
-  return openSingleStore<number>({
-    directory,
-    machine,
-    random,
-    snapshotEvery,
-    onFailure: () => {},
-  });
-}
+import { encodeUtf8, newId } from "../base/mod.ts";
+import { createStore, DataLostError, openSingleStore, StoreFailedError } from "./mod.ts";
+import { openAlone as open, random, Recorder, run, withStore } from "./testing_store.ts";
 
 Deno.test("what was proposed is there after opening again, in order", async () => {
   await withStore(async (directory) => {
@@ -165,7 +117,7 @@ Deno.test("a flipped byte anywhere in the files loses no acknowledged entry in s
 
 Deno.test("on a full disk nothing more is acknowledged, and nothing acknowledged is lost", async () => {
   const parent = await Deno.makeTempDir();
-  await run("mount", "-t", "tmpfs", "-o", "size=512k", "none", parent);
+  await run("mount", "-t", "tmpfs", "-o", "size=1m", "none", parent);
   try {
     const directory = `${parent}/store`;
     createStore({ directory, incarnation: newId(random), random });
@@ -187,7 +139,7 @@ Deno.test("on a full disk nothing more is acknowledged, and nothing acknowledged
     assert.ok(acknowledged > 50);
     await store.close();
 
-    await run("mount", "-o", "remount,size=4m", parent);
+    await run("mount", "-o", "remount,size=8m", parent);
     const machine = new Recorder();
     await open(directory, machine).close();
     assert.ok(machine.entries.length >= acknowledged);
@@ -196,11 +148,6 @@ Deno.test("on a full disk nothing more is acknowledged, and nothing acknowledged
     await Deno.remove(parent);
   }
 });
-
-async function run(command: string, ...args: string[]): Promise<void> {
-  const { success } = await new Deno.Command(command, { args }).output();
-  assert.ok(success, `${command} ${args.join(" ")}`);
-}
 
 Deno.test("killed at any moment, a store has every entry it acknowledged, in order", async () => {
   await withStore(async (directory) => {

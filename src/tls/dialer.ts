@@ -9,6 +9,8 @@ import { type Begun, exchangeHeaders, headersOf, readBody } from "./dial_exchang
 import { diagnose } from "./diagnose.ts";
 import { closedError, tooLargeError } from "./dial_error.ts";
 import type { TlsIdentity } from "./identity.ts";
+import { exchangeUpgrade } from "./dial_upgrade.ts";
+import type { ByteStream } from "./upgrade.ts";
 import { type Link, VerifiedAgent, verifyManager } from "./verified_agent.ts";
 
 /** What {@linkcode Dialer} needs. */
@@ -85,6 +87,13 @@ export interface DialStream {
   readonly chunks: AsyncIterable<Bytes>;
   /** Ends the connection. */
   close(): void;
+}
+
+/** What {@linkcode Dialer.openUpgrade} needs. */
+export interface UpgradeRequest
+  extends Pick<DialRequest, "address" | "path" | "headers" | "signal" | "timeoutMs"> {
+  /** Its name in the `Upgrade` header. */
+  readonly protocol: string;
 }
 
 /** The same, as `fetch` would give it. */
@@ -198,13 +207,37 @@ export class Dialer {
     return { status, headers, peer, chunks, close: () => finish(null) };
   }
 
+  /**
+   * Leaves HTTP behind, on a connection of its own with a full handshake.
+   *
+   * @throws {TlsDialError} when the manager does not agree (`protocol`), or as
+   * {@linkcode Dialer.request}
+   */
+  async openUpgrade(request: UpgradeRequest): Promise<ByteStream> {
+    const agent = this.#newAgent("once");
+    const deadline = this.#deadlineOf(request);
+    const endpoint = parseEndpoint(request.address);
+    const servername = managerServerName(this.#trust.clusterId);
+    try {
+      return await exchangeUpgrade(request, endpoint, servername, agent, this.#links, deadline);
+    } catch (cause) {
+      agent.closeConnecting();
+      if (deadline.error !== null) throw deadline.error;
+      throw await diagnose(endpoint, servername, this.#verifier, this.#clock, cause);
+    } finally {
+      deadline.cancel();
+    }
+  }
+
   /** Ends every connection; requests under way fail. */
   closeAll(): void {
     for (const socket of [...this.#connecting.keys()]) socket.destroy();
     this.#links.closeAll();
   }
 
-  #deadlineOf(request: DialRequest): Deadline {
+  #deadlineOf(
+    request: Pick<DialRequest, "address" | "signal" | "timeoutMs">,
+  ): Deadline {
     const { address, signal, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
     return new Deadline({ clock: this.#clock, address, timeoutMs, ...(signal && { signal }) });
   }

@@ -12,6 +12,7 @@ import type { TlsIdentity } from "./identity.ts";
 import { DEFAULT_LIMITS, type ListenerLimits } from "./limits.ts";
 import type { PeerInfo, Standing } from "./peer.ts";
 import { RefusalLog } from "./refusal_log.ts";
+import { answerUpgrade, type Upgrade } from "./upgrade.ts";
 
 /** What {@linkcode Listener.start} needs. */
 export interface ListenerOptions {
@@ -39,6 +40,11 @@ export interface ListenerOptions {
    * when the client goes away, also while the response's body is being sent.
    */
   handle(request: Request, peer: PeerInfo, standing: Standing): Response | Promise<Response>;
+  /**
+   * What managers may speak instead of HTTP: members whose certificate is a manager's. The connection
+   * goes on being watched as every other is.
+   */
+  readonly upgrade?: Upgrade;
 }
 
 /** How often the runtime looks for requests that take too long. */
@@ -91,6 +97,11 @@ export class Listener {
     // After node:https's own, which attaches the HTTP parser; both run before a request is parsed.
     this.#server.on("secureConnection", (socket) => this.#greet(socket));
     this.#server.on("request", (incoming, outgoing) => this.#serve(incoming, outgoing));
+    this.#server.on(
+      "upgrade",
+      (incoming: IncomingMessage, _socket: unknown, head: Uint8Array) =>
+        this.#upgrade(incoming, head),
+    );
   }
 
   /** Listens; resolves when connections are taken. */
@@ -216,20 +227,9 @@ export class Listener {
   }
 
   #serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
-    const { socket } = incoming;
-    const guest = socket instanceof TLSSocket ? this.#guests.get(socket) : undefined;
-    if (guest === undefined) {
-      socket.destroy();
-      return;
-    }
+    const guest = this.#admit(incoming);
+    if (guest === null) return;
     const isMember = guest.standing === "member";
-    const { clock } = this.#options;
-    if (guest.notAfterMs <= clock.nowMs()) return this.#end(guest, "its certificate has run out");
-    if (!this.#keepsStanding(guest)) return this.#end(guest, "it has lost its standing");
-    if (guest.requestsUnderWay >= (isMember ? this.#limits.requestsPerConnection : 1)) {
-      return this.#end(guest, "it has too many requests under way");
-    }
-    if (!isMember && guest.requestsServed > 0) return this.#end(guest, "it had its one request");
     guest.requestsUnderWay++;
     guest.requestsServed++;
     if (!isMember || this.#closed !== null) outgoing.shouldKeepAlive = false;
@@ -239,6 +239,39 @@ export class Listener {
     });
     const limit = isMember ? this.#limits.memberBodyBytes : this.#limits.strangerBodyBytes;
     void this.#exchange(incoming, outgoing, guest, limit);
+  }
+
+  #upgrade(incoming: IncomingMessage, head: Uint8Array): void {
+    const guest = this.#admit(incoming);
+    if (guest === null) return;
+    guest.requestsServed++;
+    const refusal = answerUpgrade(guest, incoming, head, {
+      offered: this.#closed === null ? this.#options.upgrade : undefined,
+    });
+    if (refusal !== null) this.#refusals.note(refusal, { peer: guest.peer.address });
+  }
+
+  /** Whose request this is; `null` when the connection had to be ended over it. */
+  #admit({ socket }: IncomingMessage): Guest | null {
+    const guest = socket instanceof TLSSocket ? this.#guests.get(socket) : undefined;
+    if (guest === undefined) {
+      socket.destroy();
+      return null;
+    }
+    const refusal = this.#refusalOfRequest(guest);
+    if (refusal === null) return guest;
+    this.#end(guest, refusal);
+    return null;
+  }
+
+  #refusalOfRequest(guest: Guest): string | null {
+    const isMember = guest.standing === "member";
+    if (guest.notAfterMs <= this.#options.clock.nowMs()) return "its certificate has run out";
+    if (!this.#keepsStanding(guest)) return "it has lost its standing";
+    if (guest.requestsUnderWay >= (isMember ? this.#limits.requestsPerConnection : 1)) {
+      return "it has too many requests under way";
+    }
+    return !isMember && guest.requestsServed > 0 ? "it had its one request" : null;
   }
 
   #keepsStanding(guest: Guest): boolean {

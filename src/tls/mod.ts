@@ -12,6 +12,7 @@
  *   never feel, to strangers. Who a request comes from is a fact about its connection.
  * - {@linkcode Dialer} makes requests and opens streams to managers, and to nobody else. Without
  *   an identity it is a stranger that still verifies the server: that is how a node joins.
+ * - {@linkcode ManagerStreams} keeps streams of frames between managers, on the same port.
  * - {@linkcode fetchRootUnverified} is the one exchange with a server that nobody has verified.
  *
  * Reading from TLS has no back-pressure here: a reader that pauses still receives. A protocol with
@@ -47,6 +48,12 @@ export {
   type DialRequest,
   type DialResponse,
   type DialStream,
+  type UpgradeRequest,
 } from "./dialer.ts";
 export { TlsDialError, type TlsDialErrorCode } from "./dial_error.ts";
 export { fetchRootUnverified, type RootFetchOptions, type UnverifiedRoot } from "./root_fetch.ts";
+export type { Lane, ManagerStreams, ManagerStreamsOptions } from "./manager_streams.ts";
+export { createManagerStreams } from "./create_manager_streams.ts";
+export type { StreamStats } from "./outgoing_stream.ts";
+export type { StreamLimits } from "./stream_limits.ts";
+export type { ByteReceiver, ByteStream, Upgrade } from "./upgrade.ts";
