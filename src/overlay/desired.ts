@@ -8,7 +8,17 @@ import {
 } from "../base/mod.ts";
 import type { ProjectedEndpoint, ProjectedNetwork, Projection } from "../state/mod.ts";
 import type { Target } from "./host.ts";
-import { sandboxName } from "./names.ts";
+import { KeptList } from "./kept_list.ts";
+
+/** An endpoint on another host. */
+export interface RemoteEndpoint {
+  /** Its address in the network. */
+  readonly ip: string;
+  /** Its Ethernet address. */
+  readonly mac: MacText;
+  /** Underlay address of its host. */
+  readonly vtepAddress: string;
+}
 
 /** What an endpoint of this host is attached to; known on the host only. */
 export interface LocalAttachment {
@@ -50,7 +60,7 @@ export interface DesiredNetwork {
   readonly mtuBytes: number;
   /** Its packets leave the host in ESP only, by this; null: in the clear. */
   readonly encryption: DesiredEncryption | null;
-  /** Endpoints on other hosts. */
+  /** Endpoints on other hosts, ordered by id. */
   readonly remotes: readonly RemoteEndpoint[];
 }
 
@@ -62,8 +72,11 @@ export interface DesiredPeer {
   readonly index: number;
   /** Its underlay address. */
   readonly vtepAddress: string;
-  /** Public half, 32 bytes; null: it has none (yet), so there are no SAs with it. */
-  readonly bootPublicKey: Bytes | null;
+  /**
+   * Public half of its boot key, base64url; null: it has none (yet), so there are no SAs with it. Text, for it
+   * is compared by the thousand each time, and used once.
+   */
+  readonly bootKey: string | null;
   /** `left`: what is there of SAs stays, and nothing is sent to it. */
   readonly state: "attached" | "left";
   /**
@@ -117,16 +130,6 @@ export interface DesiredHost {
   readonly bootPublicKey: Bytes | null;
 }
 
-/** An endpoint on another host. */
-export interface RemoteEndpoint {
-  /** Its address in the network. */
-  readonly ip: string;
-  /** Its Ethernet address. */
-  readonly mac: MacText;
-  /** Underlay address of its host. */
-  readonly vtepAddress: string;
-}
-
 /** An endpoint of this host with what it is attached to. */
 export interface DesiredEndpoint {
   /** Its id in the cluster's state. */
@@ -151,19 +154,27 @@ export interface DesiredEndpoint {
  * Joins what the cluster wants with what this host knows: a network for each that the projection
  * has, an endpoint for each attachment that the projection confirms. An attachment whose endpoint is
  * not in the projection (not yet, or no longer) has no address, so it is left out.
+ *
+ * @param before an earlier one: remote endpoints and peers that it has are the same objects, so that who
+ *   compares the two need not look into them
  */
 export function buildDesired(
   projection: Projection,
   attachments: readonly LocalAttachment[],
+  before: Desired | null = null,
 ): Desired {
   const { node } = projection;
+  const known = new Map(before?.networks.map((network) => [network.id, network]));
   const local = new Map<Id, { network: ProjectedNetwork; endpoint: ProjectedEndpoint }>();
   const networks: DesiredNetwork[] = [];
+  const installed = Map.groupBy(projection.installed, ({ networkId }) => networkId);
   for (const network of projection.networks) {
-    const remotes: RemoteEndpoint[] = [];
+    const old = known.get(network.id) ?? null;
+    const remotes = new KeptList(old?.remotes ?? [], isSameRemote);
     for (const endpoint of network.endpoints) {
+      const { ip, mac, vtepAddress } = endpoint;
       if (endpoint.nodeId === node.id) local.set(endpoint.id, { network, endpoint });
-      else remotes.push({ ip: endpoint.ip, mac: endpoint.mac, vtepAddress: endpoint.vtepAddress });
+      else remotes.add({ ip, mac, vtepAddress });
     }
     const { id, name, vni, port, mtuBytes } = network;
     networks.push({
@@ -172,9 +183,14 @@ export function buildDesired(
       vni,
       port,
       mtuBytes,
-      encryption: encryptionOf(projection, network),
+      encryption: encryptionOf(
+        projection,
+        network,
+        installed.get(network.id) ?? [],
+        old?.encryption?.peers ?? [],
+      ),
       vtepAddress: node.vtepAddress,
-      remotes,
+      remotes: remotes.all,
     });
   }
   const endpoints: DesiredEndpoint[] = [];
@@ -206,60 +222,64 @@ export function buildDesired(
 }
 
 function encryptionOf(
-  { node, installed }: Projection,
-  { id, encryption }: ProjectedNetwork,
+  { node }: Projection,
+  { encryption }: ProjectedNetwork,
+  installed: Projection["installed"],
+  before: readonly DesiredPeer[],
 ): DesiredEncryption | null {
   if (encryption === null) return null;
   const own = encryption.holders.find(({ nodeId }) => nodeId === node.id);
   const receives = new Map<Id, readonly number[]>();
-  for (const { networkId, nodeId, epochs, upTo } of installed) {
+  for (const { nodeId, epochs, upTo } of installed) {
     // Who has not heard of this host as it is now cannot receive from it, whatever it has.
-    if (networkId !== id || own === undefined) continue;
-    receives.set(nodeId, upTo >= own.revision ? epochs : []);
+    if (own !== undefined) receives.set(nodeId, upTo >= own.revision ? epochs : []);
   }
-  const peers = encryption.holders.filter(({ nodeId }) => nodeId !== node.id).map(
-    ({ nodeId, index, vtepAddress, bootKey, state, revision }): DesiredPeer => ({
+  const peers = new KeptList(before, isSamePeer);
+  let highest = 0;
+  for (const { nodeId, index, vtepAddress, bootKey, state, revision } of encryption.holders) {
+    highest = Math.max(highest, revision);
+    if (nodeId === node.id) continue;
+    peers.add({
       nodeId,
       index,
       vtepAddress,
-      bootPublicKey: decodeKey(bootKey),
+      bootKey,
       state,
       receives: receives.get(nodeId) ?? null,
       revision,
-    }),
-  );
+    });
+  }
   return {
     slot: encryption.slot,
     epochs: encryption.epochs.map(({ epoch, secret }) => ({
       epoch,
       secret: new SecretBytes(decodeBase64url(secret)),
     })),
-    peers,
-    upTo: Math.max(0, ...encryption.holders.map(({ revision }) => revision)),
+    peers: peers.all,
+    upTo: highest,
   };
+}
+
+function isSameRemote(left: RemoteEndpoint, right: RemoteEndpoint): boolean {
+  return left.ip === right.ip && left.mac === right.mac && left.vtepAddress === right.vtepAddress;
+}
+
+/** Whether all of two peers is the same. */
+export function isSamePeer(left: DesiredPeer, right: DesiredPeer): boolean {
+  if (left === right) return true;
+  return left.nodeId === right.nodeId && left.index === right.index &&
+    left.vtepAddress === right.vtepAddress && left.state === right.state &&
+    left.revision === right.revision && left.bootKey === right.bootKey &&
+    isSameList(left.receives ?? UNKNOWN, right.receives ?? UNKNOWN);
+}
+
+const UNKNOWN: readonly number[] = [-1];
+
+/** Whether two lists of numbers are the same. */
+export function isSameList(left: readonly number[], right: readonly number[]): boolean {
+  return left.length === right.length && left.every((one, place) => one === right[place]);
 }
 
 function decodeKey(text: string | null): Bytes | null {
   return text === null ? null : decodeBase64url(text);
-}
-
-/** A desired state by names of sandboxes. */
-export interface Wanted {
-  readonly networks: ReadonlyMap<string, DesiredNetwork>;
-  readonly endpoints: ReadonlyMap<string, readonly DesiredEndpoint[]>;
-}
-
-/** Arranges a desired state by sandboxes. */
-export function bySandbox(desired: Desired): Wanted {
-  const networks = new Map(desired.networks.map((network) => [sandboxName(network.name), network]));
-  const names = new Map(desired.networks.map(({ id, name }) => [id, sandboxName(name)]));
-  const endpoints = new Map<string, DesiredEndpoint[]>();
-  for (const endpoint of desired.endpoints) {
-    const name = names.get(endpoint.networkId);
-    if (name === undefined) continue;
-    const before = endpoints.get(name);
-    if (before === undefined) endpoints.set(name, [endpoint]);
-    else before.push(endpoint);
-  }
-  return { networks, endpoints };
 }

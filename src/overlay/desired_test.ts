@@ -6,7 +6,7 @@ import type {
   ProjectedNetwork,
   Projection,
 } from "../state/mod.ts";
-import { buildDesired, type LocalAttachment } from "./desired.ts";
+import { buildDesired, type Desired, type LocalAttachment } from "./desired.ts";
 import { maybePortName, portName } from "./names.ts";
 
 const id = (number: number) => encodeBase32(new Uint8Array(16).fill(number));
@@ -38,6 +38,7 @@ const PROJECTION: Projection = {
   v: 1,
   clusterId: id(8),
   incarnation: id(9),
+  generation: 0,
   node: { id: HERE, index: 1, vtepAddress: "192.0.2.1", bootKey: null },
   networks: [network(3, "shop"), network(4, "bank")],
   retained: [],
@@ -113,4 +114,43 @@ Deno.test("buildDesired takes a peer's word for what it receives only if it has 
   ]);
   assert.equal(JSON.stringify(epochs), '[{"epoch":3,"secret":"[secret]"}]');
   assert.deepEqual(epochs?.[0]?.secret.reveal(), new Uint8Array(32).fill(9));
+});
+
+Deno.test("buildDesired gives the same objects for remote endpoints that it has given before", () => {
+  const there = (number: number) => ({
+    ...{ id: id(number), name: null, ip: `10.64.3.${number}`, mac: "02:00:00:00:00:01" },
+    ...{ nodeId: THERE, vtepAddress: "192.0.2.2" },
+  });
+  const of = (before: Desired | null, ...numbers: number[]) => {
+    const bank = { ...network(3, "bank"), endpoints: numbers.map(there) };
+    return buildDesired({ ...PROJECTION, networks: [bank] }, [], before);
+  };
+  const before = of(null, 10, 11, 12, 13, 14, 15);
+  const after = of(before, 9, 10, 12, 14, 15, 16);
+  const known = before.networks[0]?.remotes ?? [];
+  const places = after.networks[0]?.remotes.map((remote) => known.indexOf(remote));
+  assert.deepEqual(places, [-1, 0, 2, 4, 5, -1]);
+  assert.deepEqual(after, of(null, 9, 10, 12, 14, 15, 16));
+});
+
+Deno.test("buildDesired gives the same objects for peers of which nothing is another", () => {
+  const peer = (number: number, more: Partial<ProjectedHolder> = {}): ProjectedHolder => ({
+    ...{ nodeId: id(number), index: number, vtepAddress: `192.0.2.${number}` },
+    ...{ bootKey: `key ${number}`, revision: number, state: "attached", ...more },
+  });
+  const of = (before: Desired | null, holders: readonly ProjectedHolder[], epochs: number[]) => {
+    const encryption = { slot: 5, epochs: [], holders: [peer(1), ...holders] };
+    const bank = { ...network(3, "bank"), encryption };
+    const installed = [{ networkId: id(3), nodeId: id(10), epochs, upTo: 20 }];
+    return buildDesired({ ...PROJECTION, networks: [bank], installed }, [], before);
+  };
+  const before = of(null, [10, 11, 12, 13].map((number) => peer(number)), [1]);
+  const now = [peer(9), peer(10), peer(11, { state: "left" }), peer(13)];
+  const known = before.networks[0]?.encryption?.peers ?? [];
+  const places = (after: Desired) =>
+    after.networks[0]?.encryption?.peers.map((one) => known.indexOf(one));
+  assert.deepEqual(places(of(before, now, [1])), [-1, 0, -1, 3]);
+  // What it receives is of it, too.
+  assert.deepEqual(places(of(before, now, [1, 2])), [-1, -1, -1, 3]);
+  assert.deepEqual(of(before, now, [2]), of(null, now, [2]));
 });

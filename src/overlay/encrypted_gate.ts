@@ -4,14 +4,14 @@ import type { LiveSandbox } from "./live_sandbox.ts";
 import { type Gate, OPEN_GATE, type SandboxApplier } from "./sandbox_applier.ts";
 
 /**
- * Has the VXLAN device of an encrypted network down while its packets could leave in the clear, so while
- * its blocks do not stand or the host's settings pass by them.
+ * Keeps an encrypted network off its VXLAN device while the host's settings have packets pass by its blocks,
+ * and sees that the blocks stand before anything else is done to it.
  *
  * @param live as it was just seen; null when there is none
  * @param note told of what is done to the host
  * @returns why the network cannot be up; null when it can
  */
-export async function holdDown(
+export async function holdBack(
   ipsec: HostIpsec,
   applier: SandboxApplier,
   network: DesiredNetwork,
@@ -21,14 +21,27 @@ export async function holdDown(
   // What there is may be as it should be, so it is let alone.
   if (ipsec.fault !== null) return ipsec.fault;
   const refusal = ipsec.refusal(network);
-  // While policies are passed by on the way out, a decrypted packet that finds no socket is answered by an
-  // ICMP error in the clear that quotes it: so none may be let in before the device's socket goes.
-  if (live !== null && refusal !== null) await ipsec.closePeers(network.port, note);
-  if (live !== null && (refusal !== null || !ipsec.isBlocked(network))) {
-    await applier.takeDown(live);
+  if (refusal !== null) {
+    if (live !== null) await applier.cutOff(live);
+    ipsec.noteDown(network.id);
+    return refusal;
   }
-  if (refusal !== null) ipsec.noteDown(network.id);
-  return refusal;
+  if (live === null || ipsec.isBlocked(network)) return null;
+  const [failure] = await prepareOrCutOff(ipsec, applier, network, live, note);
+  return failure ?? null;
+}
+
+/** @returns why its blocks or the guard do not stand; then the network is off its VXLAN device */
+async function prepareOrCutOff(
+  ipsec: HostIpsec,
+  applier: SandboxApplier,
+  network: DesiredNetwork,
+  live: LiveSandbox | null,
+  note: Note,
+): Promise<readonly string[]> {
+  const failures = await ipsec.prepare(network, note);
+  if (failures.length > 0 && live !== null) await applier.cutOff(live);
+  return failures;
 }
 
 /** What an encrypted network needs of the host between the steps of its sandbox. */
@@ -44,11 +57,7 @@ export function encryptedGate(
   if (network === null || network.encryption === null) return { ...OPEN_GATE, beforeEnd };
   return {
     beforeEnd,
-    beforeDevices: async () => {
-      const failures = await ipsec.prepare(network, note);
-      if (failures.length > 0 && live !== null) await applier.takeDown(live);
-      return failures;
-    },
+    beforeDevices: () => prepareOrCutOff(ipsec, applier, network, live, note),
     beforeEntries: () => ipsec.open(network, note),
   };
 }

@@ -37,6 +37,22 @@ export interface FrameSender {
   close(): void;
 }
 
+/** Open frames of an interface. */
+export interface FrameChannel {
+  /** Sends one frame, its Ethernet header included. @throws when the interface is down */
+  send(frame: Uint8Array): void;
+  /** Closing it again does nothing. It takes some ms. */
+  close(): void;
+}
+
+/** Told of frames. */
+export interface FrameListener {
+  /** A frame has come in, with its Ethernet header. */
+  onFrame(frame: Uint8Array): void;
+  /** The interface is gone, or down: nothing more will be heard. */
+  onLost(): void;
+}
+
 /** Told what the kernel says by itself. */
 export interface NotificationListener {
   /**
@@ -90,16 +106,30 @@ export interface Host {
   /** What sends frames from a namespace. */
   openFrameSender(namespace: Namespace): FrameSender;
   /**
+   * Sends frames at an interface of a namespace, and hears those of one EtherType that come in there, before
+   * a bridge of which it is a port. Callbacks come from the event loop.
+   *
+   * @throws when there is no such interface
+   */
+  openFrames(
+    namespace: Namespace,
+    what: { readonly interfaceIndex: number; readonly etherType: number },
+    listener: FrameListener,
+  ): FrameChannel;
+  /**
    * Follows multicast groups (`RTNLGRP_…`) of a namespace, and of all that have an nsid in it.
    * Callbacks come from the event loop.
    */
   watch(namespace: Namespace, groups: readonly number[], listener: NotificationListener): Cancel;
   /** An xfrm socket. @throws when the kernel has no IPsec */
   openXfrmTransport(namespace: Namespace): Transport;
-  /** Follows multicast groups (`XFRMNLGRP_…`) of one namespace. Callbacks come from the event loop. */
+  /**
+   * Follows multicast groups (`XFRMNLGRP_…`) of one namespace, but for what the socket with the port ID
+   * `notCausedBy` has caused. Callbacks come from the event loop.
+   */
   watchXfrm(
     namespace: Namespace,
-    groups: readonly number[],
+    { groups, notCausedBy }: { readonly groups: readonly number[]; readonly notCausedBy: number },
     listener: NotificationListener,
   ): Cancel;
   /** Null when the kernel has no such setting. `name` is as in `net/ipv4/ip_forward`. */

@@ -1,35 +1,30 @@
 import type { Clock, Id } from "../base/mod.ts";
-import {
-  bySandbox,
-  type Desired,
-  type DesiredEndpoint,
-  type DesiredNetwork,
-  type Wanted,
-} from "./desired.ts";
+import type { Desired, DesiredEndpoint, DesiredNetwork } from "./desired.ts";
 import { Endpoints } from "./endpoints.ts";
 import type { Host } from "./host.ts";
 import type { LiveSandbox } from "./live_sandbox.ts";
-import { encryptedGate, holdDown } from "./encrypted_gate.ts";
+import { encryptedGate, holdBack } from "./encrypted_gate.ts";
 import { HostIpsec, type Note } from "./ipsec/host_ipsec.ts";
 import { formatIpsecOperation } from "./ipsec/operation.ts";
 import type { KeyRing } from "./key_ring.ts";
 import { linkNamed } from "./model.ts";
 import { BRIDGE, sandboxName } from "./names.ts";
-import { formatOperation } from "./operation.ts";
+import { formatOperation, type Operation } from "./operation.ts";
 import { deviceOf, planSandbox, type SandboxPlan } from "./plan.ts";
 import { previewSandbox } from "./preview.ts";
 import type { Problem, ReconcileResult } from "./result.ts";
 import { SandboxApplier } from "./sandbox_applier.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { Slicer } from "./slicer.ts";
+import { bySandbox, type Wanted } from "./wanted.ts";
 
 /** What a round did. */
 export interface RoundReport {
   /** Everything was read anew. */
   readonly full: boolean;
-  /** One line for each operation. */
-  readonly operations: readonly string[];
-  /** Those of them that put back what had been right. */
+  /** How many operations there were. */
+  readonly operations: number;
+  /** One line for each of those that put back what had been right. */
   readonly repairs: readonly string[];
 }
 
@@ -129,7 +124,7 @@ export class HostKernel {
     this.#pending = new Set();
     if (full) this.#full = false;
     if (all) this.#problems.clear();
-    const report = { full, operations: [], repairs: [] };
+    const report: Report = { full, operations: 0, repairs: [] };
     const due = await this.#ipsec.begin(desired);
     for (const { id, name } of desired.networks) {
       if (!due.has(id)) continue;
@@ -214,7 +209,7 @@ export class HostKernel {
     this.slicer.begin();
     this.#problems.clear();
     const nothing: Wanted = { networks: new Map(), endpoints: new Map() };
-    const report = { full: true, operations: [], repairs: [] };
+    const report: Report = { full: true, operations: 0, repairs: [] };
     this.#ipsec.distrust();
     await this.#ipsec.begin(NOTHING_DESIRED);
     for (const name of this.#sandboxes.list()) await this.#sandboxRound(name, nothing, report);
@@ -260,13 +255,19 @@ export class HostKernel {
       live = await this.#sandboxes.look(name);
       const note = this.#noteOf(name, report);
       if (network !== null && network.encryption !== null) {
-        const refusal = await holdDown(this.#ipsec, this.#applier, network, live, note);
+        const refusal = await holdBack(this.#ipsec, this.#applier, network, live, note);
         if (refusal !== null) return [refusal];
       }
-      const plan = planSandbox(network, endpoints, live?.sandbox ?? null);
+      const plan = planSandbox(network, endpoints, live?.sandbox ?? null, live?.settled ?? null);
+      const changes = live?.changes ?? 0;
       this.#note(name, plan, report);
       const gate = encryptedGate(this.#ipsec, this.#applier, network, live, note);
-      return await this.#applier.apply(name, network, live, plan, gate);
+      const failures = await this.#applier.apply(name, network, live, plan, gate);
+      if (failures.length === 0 && network !== null) {
+        const { remotes } = network;
+        live?.settle({ remotes, endpoints: new Set(endpoints.map(({ id }) => id)) }, changes);
+      }
+      return failures;
     } catch (error) {
       live?.distrust();
       return [messageOf(error)];
@@ -293,9 +294,8 @@ export class HostKernel {
     try {
       const context = this.#applier.context(network);
       const done = await this.#endpoints.round(context, live, deviceOf(bridge), endpoint);
-      const lines = done.operations.map((operation) => `${name}: ${formatOperation(operation)}`);
-      report.operations.push(...lines);
-      if (done.wasAttached) report.repairs.push(...lines);
+      report.operations += done.operations.length;
+      if (done.wasAttached) report.repairs.push(...formatted(name, done.operations));
       if (done.wasAttached && done.failures.length > 0) {
         // As above; and its sandbox may have to be put right first.
         live.distrust();
@@ -323,17 +323,19 @@ export class HostKernel {
 
   #noteOf(name: string, report: Report): Note {
     return (operations, why) => {
-      const lines = operations.map((operation) => `${name}: ${formatIpsecOperation(operation)}`);
-      report.operations.push(...lines);
-      if (why === "repair") report.repairs.push(...lines);
+      report.operations += operations.length;
+      if (why !== "repair") return;
+      for (const operation of operations) {
+        report.repairs.push(`${name}: ${formatIpsecOperation(operation)}`);
+      }
     };
   }
 
   #note(name: string, plan: SandboxPlan, report: Report): void {
-    const operations = [...plan.removals, ...plan.devices, ...plan.entries];
-    const lines = operations.map((operation) => `${name}: ${formatOperation(operation)}`);
-    report.operations.push(...lines);
-    if (this.#settled.has(name)) report.repairs.push(...lines);
+    for (const operations of [plan.removals, plan.devices, plan.entries]) {
+      report.operations += operations.length;
+      if (this.#settled.has(name)) report.repairs.push(...formatted(name, operations));
+    }
   }
 
   #setProblem(
@@ -373,9 +375,15 @@ const NOTHING_DESIRED: Desired = {
   retained: [],
 };
 
-interface Report extends RoundReport {
-  readonly operations: string[];
+/** A {@linkcode RoundReport} that is being written. What is of no use to anybody is not put into words. */
+interface Report {
+  readonly full: boolean;
+  operations: number;
   readonly repairs: string[];
+}
+
+function formatted(name: string, operations: readonly Operation[]): readonly string[] {
+  return operations.map((operation) => `${name}: ${formatOperation(operation)}`);
 }
 
 function describeNetwork(name: string, network: DesiredNetwork | null): string {

@@ -1,5 +1,7 @@
-import type { Cancel, MacText } from "../base/mod.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { Cancel } from "../base/mod.ts";
 import {
+  type ComparableDump,
   Connection,
   decodeNotifications,
   dumpFdb,
@@ -13,12 +15,15 @@ import {
   RTNLGRP_IPV4_IFADDR,
   RTNLGRP_LINK,
   RTNLGRP_NEIGH,
+  TableDigest,
 } from "../netlink/mod.ts";
 import { type Announced, encodeAnnouncement } from "./announcement.ts";
+import { EntryTables } from "./entry_tables.ts";
 import type { FrameSender, Host, Namespace } from "./host.ts";
-import { type BridgeEntry, linkNamed, type Sandbox, type VxlanEntry } from "./model.ts";
+import { linkNamed, type Sandbox } from "./model.ts";
 import { BRIDGE, maybePortName, VXLAN } from "./names.ts";
 import { SETTING_NAMES } from "./plan.ts";
+import type { SettledEntries } from "./plan_entries.ts";
 
 /** Told when something is not as it was last seen. */
 export interface SandboxListener {
@@ -57,13 +62,17 @@ export class LiveSandbox {
   /** Kept, for to close a packet socket waits until no processor looks at it any more. */
   #frames: FrameSender | null = null;
   #stale: Stale = "everything";
-  #vxlanIndex: number | null = null;
+  #tables = new EntryTables(null);
   #hostNamespaceId: number | null = null;
   #links: ReadonlyMap<number, Link> = new Map();
   #settings: ReadonlyMap<string, string> = new Map();
-  #bridgeEntries = new Map<MacText, BridgeEntry>();
-  #vxlanEntries = new Map<MacText, VxlanEntry>();
-  #neighbours = new Map<string, MacText>();
+  /** What all entries and neighbours are right for; null when that has to be found out. */
+  #settled: SettledEntries | null = null;
+  /** Counts what has changed of itself. */
+  #changes = 0;
+  readonly #dumped = { fdb: new TableDigest(), neighbours: new TableDigest() };
+  /** The tables are as they were dumped: nothing was heard since. */
+  #asDumped = false;
   /** Heard while the tables are dumped; null when they are not. */
   #heardMeanwhile: TableNotification[] | null = null;
 
@@ -94,10 +103,25 @@ export class LiveSandbox {
       links: this.#links,
       hostNamespaceId: this.#hostNamespaceId,
       settings: this.#settings,
-      bridgeEntries: this.#bridgeEntries,
-      vxlanEntries: this.#vxlanEntries,
-      neighbours: this.#neighbours,
+      bridgeEntries: this.#tables.bridgeEntries,
+      vxlanEntries: this.#tables.vxlanEntries,
+      neighbours: this.#tables.neighbours,
     };
+  }
+
+  /** What all entries were right for when last seen to, if nothing has changed since. */
+  get settled(): SettledEntries | null {
+    return this.#settled;
+  }
+
+  /** Grows whenever something is not as it was last seen. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** All entries are right for these, if nothing has changed since it was at `changes`. */
+  settle(settled: SettledEntries, changes: number): void {
+    this.#settled = changes === this.#changes ? settled : null;
   }
 
   /** Has {@linkcode look} read everything. */
@@ -120,12 +144,12 @@ export class LiveSandbox {
     if (stale === "nothing") return;
     this.#stale = "nothing";
     try {
-      const links = await this.connection.dumpInParts(dumpLinks(), pause);
-      this.#links = new Map(links.map((link) => [link.index, link]));
+      await this.#lookAtLinks(pause);
       const vxlanIndex = linkNamed(this.#links, VXLAN)?.index ?? null;
-      const replaced = vxlanIndex !== this.#vxlanIndex;
-      this.#vxlanIndex = vxlanIndex;
-      if (stale === "everything" || replaced) await this.#lookAtTables(pause);
+      const replaced = vxlanIndex !== this.#tables.vxlanIndex;
+      if (replaced || stale === "everything" && !await this.#areTablesAsDumped(pause)) {
+        await this.#lookAtTables(vxlanIndex, pause);
+      }
       if (stale === "links") return;
       const reference = getNamespaceId({ fd: hostNamespace.fd });
       this.#hostNamespaceId = this.connection.get(reference);
@@ -140,10 +164,31 @@ export class LiveSandbox {
     }
   }
 
-  async #lookAtTables(pause: () => Promise<void>): Promise<void> {
+  #unsettle(): void {
+    this.#settled = null;
+    this.#changes++;
+  }
+
+  async #lookAtLinks(pause: () => Promise<void>): Promise<void> {
+    const dumped = await this.connection.dumpInParts(dumpLinks(), pause);
+    const links = new Map(dumped.map((link) => [link.index, link]));
+    if (!isDeepStrictEqual(links, this.#links)) this.#unsettle();
+    this.#links = links;
+  }
+
+  async #areTablesAsDumped(pause: () => Promise<void>): Promise<boolean> {
+    const { fdb, neighbours } = this.#dumped;
+    const { vxlanIndex } = this.#tables;
+    return this.#asDumped && await this.connection.isAsNoted(dumpFdb(), fdb, pause) &&
+      (vxlanIndex === null ||
+        await this.connection.isAsNoted(neighboursOf(vxlanIndex), neighbours, pause));
+  }
+
+  async #lookAtTables(index: number | null, pause: () => Promise<void>): Promise<void> {
+    this.#unsettle();
     this.#heardMeanwhile = [];
     try {
-      await this.#dumpTables(pause);
+      await this.#dumpTables(index, pause);
     } finally {
       const heard = this.#heardMeanwhile;
       this.#heardMeanwhile = null;
@@ -151,54 +196,26 @@ export class LiveSandbox {
     }
   }
 
-  async #dumpTables(pause: () => Promise<void>): Promise<void> {
-    const entries = await this.connection.dumpInParts(dumpFdb(), pause);
-    const index = this.#vxlanIndex;
-    const neighbours = index === null
+  async #dumpTables(index: number | null, pause: () => Promise<void>): Promise<void> {
+    const { fdb, neighbours } = this.#dumped;
+    const entries = await this.connection.dumpNoting(dumpFdb(), fdb, pause);
+    const found = index === null
       ? []
-      : await this.connection.dumpInParts(dumpNeighbours({ family: 4, index }), pause);
-    this.#bridgeEntries = new Map();
-    this.#vxlanEntries = new Map();
-    this.#neighbours = new Map();
+      : await this.connection.dumpNoting(neighboursOf(index), neighbours, pause);
+    this.#tables = new EntryTables(index);
     for (const entry of entries) this.recordEntry(entry, "set");
-    for (const neighbour of neighbours) this.recordNeighbour(neighbour, "set");
+    for (const neighbour of found) this.recordNeighbour(neighbour, "set");
+    this.#asDumped = true;
   }
 
-  /**
-   * Takes in a forwarding entry that is there now, or is gone.
-   *
-   * @returns whether that was news
-   */
+  /** Takes in a forwarding entry that is there now, or is gone; whether that was news. */
   recordEntry(entry: FdbEntry, change: "set" | "removed"): boolean {
-    const { mac, index, state } = entry;
-    if (entry.table === "self") {
-      if (index !== this.#vxlanIndex) return false;
-      if (change === "removed") return this.#vxlanEntries.delete(mac);
-      // Kernels to about 6.12 tell of each such entry a second time, without where it leads: taken
-      // for a change, that would be repaired, and told of again, for ever.
-      if (entry.destination === null) return false;
-      const vtepAddress = entry.destination.toString();
-      const before = this.#vxlanEntries.get(mac);
-      this.#vxlanEntries.set(mac, { vtepAddress, state });
-      return before?.vtepAddress !== vtepAddress || before.state !== state;
-    }
-    const before = this.#bridgeEntries.get(mac);
-    if (change === "removed") return before?.port === index && this.#bridgeEntries.delete(mac);
-    this.#bridgeEntries.set(mac, { port: index, state });
-    return before?.port !== index || before.state !== state;
+    return this.#noteNews(this.#tables.recordEntry(entry, change));
   }
 
   /** The same for a neighbour. */
   recordNeighbour(neighbour: Neighbour, change: "set" | "removed"): boolean {
-    if (neighbour.index !== this.#vxlanIndex || neighbour.address.family !== 4) return false;
-    const ip = neighbour.address.toString();
-    const { mac, state } = neighbour;
-    if (change === "removed" || state !== "permanent" || mac === null) {
-      return this.#neighbours.delete(ip);
-    }
-    const before = this.#neighbours.get(ip);
-    this.#neighbours.set(ip, mac);
-    return before !== mac;
+    return this.#noteNews(this.#tables.recordNeighbour(neighbour, change));
   }
 
   /**
@@ -252,7 +269,11 @@ export class LiveSandbox {
         return true;
       case "fdb":
       case "neighbour":
-        if (this.#heardMeanwhile === null) return this.#record(notification);
+        if (this.#heardMeanwhile === null) {
+          const isNews = this.#record(notification);
+          if (isNews) this.#unsettle();
+          return isNews;
+        }
         this.#heardMeanwhile.push(notification);
         return true;
       default:
@@ -265,6 +286,11 @@ export class LiveSandbox {
     return notification.kind === "fdb"
       ? this.recordEntry(notification.entry, change)
       : this.recordNeighbour(notification.neighbour, change);
+  }
+
+  #noteNews(isNews: boolean): boolean {
+    if (isNews) this.#asDumped = false;
+    return isNews;
   }
 
   /** The kernel gives a workload's namespace an id here when it has one end of a veth of ours. */
@@ -281,4 +307,8 @@ export class LiveSandbox {
       }
     }
   }
+}
+
+function neighboursOf(index: number): ComparableDump<Neighbour> {
+  return dumpNeighbours({ family: 4, index });
 }

@@ -49,6 +49,8 @@ export {
   type RemoteEndpoint,
 } from "./desired.ts";
 export type {
+  FrameChannel,
+  FrameListener,
   FrameSender,
   Host,
   Namespace,
@@ -57,6 +59,8 @@ export type {
   ProcessName,
   Target,
 } from "./host.ts";
+export { checkPairs, type CheckPorts, type PairFindings } from "./check/check_pairs.ts";
+export type { NetworkToCheck, PeerToCheck } from "./check/pair_counters.ts";
 export { probeEncryption } from "./ipsec/probe.ts";
 export type { KeyRing } from "./key_ring.ts";
 export { Reconciler, type ReconcilerOptions } from "./reconciler.ts";

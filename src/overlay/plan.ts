@@ -14,7 +14,7 @@ import {
   VXLAN_INDEX,
 } from "./names.ts";
 import type { Device, DeviceChanges, Operation } from "./operation.ts";
-import { planEntries } from "./plan_entries.ts";
+import { planEntries, type SettledEntries } from "./plan_entries.ts";
 
 /**
  * What to do in a sandbox, in the order of the fields. Each step has to be acknowledged before the
@@ -48,11 +48,13 @@ export const SETTING_NAMES: readonly string[] = SETTINGS.map(([name]) => name);
  * @param network null when this host should not have it (any more)
  * @param endpoints those of this network on this host
  * @param found null when there is no namespace of its name
+ * @param settled what its entries are known to be right for
  */
 export function planSandbox(
   network: DesiredNetwork | null,
   endpoints: readonly DesiredEndpoint[],
   found: Sandbox | null,
+  settled: SettledEntries | null = null,
 ): SandboxPlan {
   const owner = found === null ? null : networkOf(found);
   if (found !== null && (owner === null || isElsewhere(found))) {
@@ -67,7 +69,7 @@ export function planSandbox(
   // A network of the same name that was deleted while we were away.
   if (found === null || owner !== network.id) planner.replaceSandbox(found);
   else planner.keepSandbox(found);
-  return planner.plan(endpoints);
+  return planner.plan(endpoints, settled);
 }
 
 /** Of an encrypted network nothing leads to peers any more before its device goes. */
@@ -139,7 +141,7 @@ class Planner {
     }
   }
 
-  plan(endpoints: readonly DesiredEndpoint[]): SandboxPlan {
+  plan(endpoints: readonly DesiredEndpoint[], settled: SettledEntries | null): SandboxPlan {
     this.#removeStalePorts(endpoints);
     for (const name of [BRIDGE, VXLAN]) {
       const link = linkNamed(this.#sandbox.links, name);
@@ -149,7 +151,9 @@ class Planner {
     }
     const bridge = this.#planBridge();
     const vxlan = this.#planVxlan(bridge);
-    const entries = planEntries(this.#network, endpoints, this.#sandbox, vxlan);
+    const untouched = this.#devices.length === 0 && this.#removals.length === 0;
+    const known = untouched ? settled : null;
+    const entries = planEntries(this.#network, endpoints, this.#sandbox, vxlan, known);
     return {
       refusal: null,
       bridge: deviceOf(bridge),

@@ -1,8 +1,8 @@
-import type { Wanted } from "./desired.ts";
 import type { Endpoints } from "./endpoints.ts";
 import type { LiveSandbox } from "./live_sandbox.ts";
 import { formatOperation } from "./operation.ts";
 import { planSandbox } from "./plan.ts";
+import type { Wanted } from "./wanted.ts";
 
 /**
  * What a round would do for one sandbox and its endpoints, as text.

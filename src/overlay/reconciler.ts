@@ -177,6 +177,8 @@ export class Reconciler {
     } finally {
       if (this.#running === ended) this.#running = null;
       this.#wake();
+      // Who began to wait when the last round had ended, and this had not, would wait for the next one.
+      if (this.#running === null) this.#resolveWaiters();
     }
   }
 
@@ -187,10 +189,15 @@ export class Reconciler {
     if (report === null) return;
     this.#stats.rounds++;
     this.#stats.lastRoundMs = this.#clock.monotonicMs() - startedMs;
-    if (report.full && report.operations.length === 0) this.#lastNoopMs = this.#stats.lastRoundMs;
+    if (report.full && report.operations === 0) this.#lastNoopMs = this.#stats.lastRoundMs;
     if (this.#settledVersion === version) this.#countRepairs(report.repairs);
     this.#settledVersion = version;
     this.#publish({ desired, ...this.#kernel.status(desired) });
+    this.#resolveWaiters();
+  }
+
+  #resolveWaiters(): void {
+    const version = this.#settledVersion;
     for (const waiter of this.#waiters) {
       if (waiter.version <= version) waiter.resolve(this.#result);
     }

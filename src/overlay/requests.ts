@@ -54,13 +54,19 @@ export function sandboxRequests(operation: Operation, alias: string): readonly R
 
 /**
  * A bridge that forwards by our static entries alone. Without a VLAN of its own each entry is there
- * once; without snooping it asks nobody for multicast groups.
+ * once; without snooping it asks nobody for multicast groups; without a delay, which has no use here,
+ * no timer tells of each port once more 15 seconds after it is up (`br_forward_delay_timer_expired`).
  */
 function bridgeRequests(
   { device, mtuBytes }: Extract<Operation, { kind: "make-bridge" }>,
   alias: string,
 ): Request[] {
-  const kind = { kind: "bridge", vlanDefaultPvid: 0, multicastSnooping: false } as const;
+  const kind = {
+    kind: "bridge",
+    forwardDelayCentiseconds: 0,
+    vlanDefaultPvid: 0,
+    multicastSnooping: false,
+  } as const;
   const { name, index } = device;
   const link: NewLink = { name, index, mtuBytes, group: LINK_GROUP, up: true, kind };
   return [createLink(link), setLink(index, { alias })];

@@ -78,15 +78,20 @@ export class SandboxApplier {
     return [];
   }
 
-  /** Sets the VXLAN device of an encrypted network down: nothing leaves by it then, nor comes in. */
-  async takeDown(live: LiveSandbox): Promise<void> {
+  /**
+   * Takes the VXLAN device of an encrypted network off its bridge: no frame of a workload reaches it then,
+   * nor comes in by it. It stays up, for with it goes the UDP socket: the kernel would answer decrypted
+   * packets, which find none, by ICMP errors that quote them, where no policy holds those back in the clear.
+   */
+  async cutOff(live: LiveSandbox): Promise<void> {
     const vxlan = linkNamed(live.sandbox.links, VXLAN);
-    if (vxlan?.up !== true) return;
+    if (vxlan === null || vxlan.master === null) return;
     await this.#slicer.offThread(async () => {
-      const [error] = await live.connection.batchOffThread([setLink(vxlan.index, { up: false })]);
+      const [error] = await live.connection.batchOffThread([
+        setLink(vxlan.index, { master: null }),
+      ]);
       if (error !== null && error !== undefined && error.code !== "ENODEV") throw error;
     });
-    // It loses its neighbours.
     live.distrust();
     await live.look(this.#sandboxes.hostNamespace, () => this.#slicer.pause());
   }

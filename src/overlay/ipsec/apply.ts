@@ -3,6 +3,7 @@ import type { NetlinkError, Request } from "../../netlink/mod.ts";
 import type { Slicer } from "../slicer.ts";
 import type { LiveIpsec } from "./live.ts";
 import { formatIpsecOperation, type IpsecOperation } from "./operation.ts";
+import type { IpsecPicture } from "./picture.ts";
 import { type XfrmOperation, xfrmRequest } from "./requests.ts";
 
 /** So many requests are quicker done at once than off the thread. */
@@ -46,7 +47,7 @@ export async function applyXfrm(
     const results = await sendAll(live, slicer, part.map(xfrmRequest));
     for (const [place, operation] of part.entries()) {
       const error = results[place] ?? null;
-      if (error === null || isGoneAlready(operation, error)) record(live, operation);
+      if (error === null || isGoneAlready(operation, error)) recordXfrm(live.picture, operation);
       else failures.push(`${formatIpsecOperation(operation)} failed: ${error.message}`);
     }
     await slicer.pause();
@@ -54,7 +55,8 @@ export async function applyXfrm(
   return failures;
 }
 
-function asXfrm(operation: IpsecOperation): XfrmOperation {
+/** @throws when it is of another kind */
+export function asXfrm(operation: IpsecOperation): XfrmOperation {
   switch (operation.kind) {
     case "set-block":
     case "delete-block":
@@ -72,7 +74,8 @@ function isGoneAlready({ kind }: XfrmOperation, { code }: NetlinkError): boolean
   return kind.startsWith("delete-") && (code === "ENOENT" || code === "ESRCH");
 }
 
-function record({ picture }: LiveIpsec, operation: XfrmOperation): void {
+/** Takes into the picture what has been done. */
+export function recordXfrm(picture: IpsecPicture, operation: XfrmOperation): void {
   switch (operation.kind) {
     case "set-block": {
       const { slot, ...place } = operation.block;

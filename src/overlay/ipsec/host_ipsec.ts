@@ -99,6 +99,7 @@ export class HostIpsec {
     if (keys) this.#expectAll();
     const before = this.#refusal;
     this.#refusal = this.#currentRefusal();
+    this.#settings.lookAtLoopback(family);
     const loopback = this.#settings.loopbackChange(family) !== null;
     return keys || loopback || this.#refusal !== before;
   }
@@ -124,6 +125,7 @@ export class HostIpsec {
         this.#sweeper.expect();
       }
       this.#refusal = this.#currentRefusal();
+      if (this.#family !== null) this.#settings.lookAtLoopback(this.#family);
       return news;
     } catch (error) {
       this.#fault = `the host's IPsec state cannot be read: ${messageOf(error)}`;
@@ -171,7 +173,9 @@ export class HostIpsec {
     const want = this.#wantOf(id);
     const due = this.#due.get(id);
     if (want === null || due === undefined || this.#kernel === null) return [];
-    const peers = [...want.peers.values()].filter(({ nodeId }) => due === "all" || due.has(nodeId));
+    const peers = due === "all"
+      ? [...want.peers.values()]
+      : [...due].flatMap((node) => want.peers.get(node) ?? []);
     const why = this.#changed.has(id) ? "repair" : "desired";
     const { slicer } = this.#options;
     const { failures, standings } = await openPeers({
@@ -334,12 +338,15 @@ export class HostIpsec {
   #planPrepare(want: SlotWant) {
     const { slot, port, self } = want;
     const { family } = self.address;
+    const blocks = planBlocks(family, want, this.#picture);
+    // A network that comes up must not rely on what was seen when a long round began.
+    if (blocks.length > 0) this.#settings.lookAtLoopback(family);
     const change = this.#settings.loopbackChange(family);
     const settings: readonly IpsecOperation[] = change === null
       ? []
       : [{ kind: "set-host-setting", ...change }];
     return {
-      blocks: planBlocks(family, want, this.#picture),
+      blocks,
       guard: this.#kernel?.guard.plan([{ slot, port, family }]) ?? [],
       settings,
     };

@@ -8,7 +8,8 @@ import { formatIpsecOperation } from "./operation.ts";
 import type { SaPlan } from "./plan_peer.ts";
 import { readPictureSa } from "./picture.ts";
 import { saRequest } from "./requests.ts";
-import type { SaWant, SlotWant } from "./want.ts";
+import type { SaWant } from "./sa_want.ts";
+import type { SlotWant } from "./want.ts";
 
 /** Deriving and encoding so many takes a few ms. */
 const PART = 128;

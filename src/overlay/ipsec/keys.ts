@@ -1,13 +1,15 @@
-import { encodeBase64url, equalBytes, type SecretBytes } from "../../base/mod.ts";
+import { decodeBase64url, equalBytes, type SecretBytes } from "../../base/mod.ts";
 import { agreeKey, type BootKeyPair, deriveSaKey, type Journal } from "../../esp/mod.ts";
 import type { KeyRing } from "../key_ring.ts";
 import type { KeyState } from "./plan_peer.ts";
-import type { SaWant, Self, SlotWant } from "./want.ts";
+import type { Self } from "./peer_want.ts";
+import type { SaWant } from "./sa_want.ts";
+import type { SlotWant } from "./want.ts";
 
 /** Keys of SAs, derived when they are needed and kept nowhere. */
 export class SaKeys {
   readonly #ring: KeyRing;
-  /** What was agreed with each peer's key; the same for all its networks and epochs. */
+  /** What was agreed with each peer's key (base64url); the same for all its networks and epochs. */
   readonly #agreed = new Map<string, SecretBytes>();
   #pair: BootKeyPair | null = null;
   #journal: Journal | null = null;
@@ -66,7 +68,7 @@ export class SaKeys {
    */
   derive(want: SlotWant, sa: SaWant): SecretBytes {
     const secret = want.network?.encryption?.epochs.find(({ epoch }) => epoch === sa.epoch)?.secret;
-    const peer = want.peers.get(sa.peer)?.desired?.bootPublicKey;
+    const peer = want.peers.get(sa.peer)?.desired?.bootKey;
     const { context } = sa;
     if (
       secret === undefined || peer === undefined || peer === null || context === null ||
@@ -74,11 +76,10 @@ export class SaKeys {
     ) {
       throw new TypeError(`Cannot derive key of epoch ${sa.epoch}: a part of it is not known`);
     }
-    const name = encodeBase64url(peer);
-    let agreed = this.#agreed.get(name);
+    let agreed = this.#agreed.get(peer);
     if (agreed === undefined) {
-      agreed = agreeKey(this.#pair, peer);
-      this.#agreed.set(name, agreed);
+      agreed = agreeKey(this.#pair, decodeBase64url(peer));
+      this.#agreed.set(peer, agreed);
     }
     return deriveSaKey(secret, agreed, context);
   }

@@ -9,6 +9,7 @@ import {
   NetlinkError,
   type Policy,
   type Sa,
+  TableDigest,
   type Transport,
   XFRMNLGRP_EXPIRE,
   XFRMNLGRP_POLICY,
@@ -28,7 +29,7 @@ import {
 
 /** Slots and ports of which something was found to be otherwise than it was thought to be. */
 export interface IpsecNews {
-  /** Everything was read anew. */
+  /** Everything was read anew, for it was not known to be as it was. */
   readonly full: boolean;
   readonly slots: ReadonlySet<number>;
   readonly ports: ReadonlySet<number>;
@@ -57,6 +58,7 @@ export class LiveIpsec {
   readonly #doubtedSas = new Map<string, Sa>();
   readonly #doubtedPolicies = new Map<string, Policy>();
   readonly #nearEnd = new Set<string>();
+  readonly #dumped = { sas: new TableDigest(), policies: new TableDigest(), changes: -1 };
 
   /** @throws when the kernel has no IPsec */
   constructor(host: Host, namespace: Namespace, onNews: () => void) {
@@ -69,7 +71,10 @@ export class LiveIpsec {
       // would have the kernel make larval SAs.
       this.#cancelWatch = host.watchXfrm(
         namespace,
-        [XFRMNLGRP_SA, XFRMNLGRP_POLICY, XFRMNLGRP_EXPIRE],
+        {
+          groups: [XFRMNLGRP_SA, XFRMNLGRP_POLICY, XFRMNLGRP_EXPIRE],
+          notCausedBy: this.#portId,
+        },
         { onDatagram: (datagram) => this.#hear(datagram), onOverrun: () => this.#lose() },
       );
     } catch (error) {
@@ -96,8 +101,8 @@ export class LiveIpsec {
   /** Reads again what may have changed. */
   async look(pause: () => Promise<void>): Promise<IpsecNews> {
     if (this.#doubtedSas.size + this.#doubtedPolicies.size > DOUBTS_MAX) this.#stale = true;
-    const news = { full: this.#stale, slots: new Set<number>(), ports: new Set<number>() };
-    if (this.#stale) await this.#dump(pause);
+    const full = this.#stale && await this.#readAll(pause);
+    const news = { full, slots: new Set<number>(), ports: new Set<number>() };
     for (const [key, sa] of [...this.#doubtedSas]) {
       this.#doubtedSas.delete(key);
       this.#lookAtSa(sa, news.slots);
@@ -131,25 +136,42 @@ export class LiveIpsec {
     this.connection.close();
   }
 
-  async #dump(pause: () => Promise<void>): Promise<void> {
+  /** @returns whether it was not as it was thought to be */
+  async #readAll(pause: () => Promise<void>): Promise<boolean> {
     this.#stale = false;
-    this.#doubtedSas.clear();
-    this.#doubtedPolicies.clear();
-    const picture = new IpsecPicture();
     try {
-      for (const sa of await this.connection.dumpInParts(dumpSas(), pause)) {
-        const found = readPictureSa(sa);
-        if (found !== null) picture.setSa(this.#marked(found));
-      }
-      await pause();
-      for (const policy of await this.connection.dumpInParts(dumpPolicies(), pause)) {
-        const found = readPicturePolicy(policy);
-        if (found !== null) picture.setPolicy(found);
-      }
+      if (await this.#isAsDumped(pause)) return false;
+      await this.#dump(pause);
+      return true;
     } catch (error) {
       this.#stale = true;
       throw error;
     }
+  }
+
+  /** Whether the kernel has what it had when it was dumped, and nothing that was heard of is otherwise. */
+  async #isAsDumped(pause: () => Promise<void>): Promise<boolean> {
+    const { sas, policies, changes } = this.#dumped;
+    if (changes !== this.#picture.changes) return false;
+    return await this.connection.isAsNoted(dumpSas(), sas, pause) &&
+      await this.connection.isAsNoted(dumpPolicies(), policies, pause);
+  }
+
+  async #dump(pause: () => Promise<void>): Promise<void> {
+    this.#doubtedSas.clear();
+    this.#doubtedPolicies.clear();
+    const { sas, policies } = this.#dumped;
+    const picture = new IpsecPicture();
+    for (const sa of await this.connection.dumpNoting(dumpSas(), sas, pause)) {
+      const found = readPictureSa(sa);
+      if (found !== null) picture.setSa(this.#marked(found));
+    }
+    await pause();
+    for (const policy of await this.connection.dumpNoting(dumpPolicies(), policies, pause)) {
+      const found = readPicturePolicy(policy);
+      if (found !== null) picture.setPolicy(found);
+    }
+    this.#dumped.changes = picture.changes;
     this.#picture = picture;
   }
 
@@ -192,6 +214,8 @@ export class LiveIpsec {
 
   #lose(): void {
     this.#stale = true;
+    // What was lost may have been that an SA is near its end, of which its table says nothing more.
+    this.#dumped.changes = -1;
     this.#onNews();
   }
 

@@ -7,7 +7,8 @@ import { formatIpsecOperation, type IpsecOperation } from "./operation.ts";
 import { type KeyState, planClosing, planOpening, planSas, type SaPlan } from "./plan_peer.ts";
 import type { IpsecPicture } from "./picture.ts";
 import type { PeerStanding } from "./status.ts";
-import type { PeerWant, SlotWant } from "./want.ts";
+import type { PeerWant } from "./peer_want.ts";
+import type { SlotWant } from "./want.ts";
 
 /** Peers are looked at in such parts. */
 const PEERS_PER_TURN = 16;

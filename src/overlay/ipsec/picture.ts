@@ -184,6 +184,7 @@ export class IpsecPicture {
   readonly #sas = new Map<number, Map<string, PictureSa>>();
   readonly #policies = new Map<number, Map<string, PicturePolicy>>();
   readonly #strays = new Map<string, PicturePolicy>();
+  #changes = 0;
 
   /** SAs with the reqid of this slot, by {@linkcode saKey}. */
   sas(slot: number): ReadonlyMap<string, PictureSa> {
@@ -210,6 +211,11 @@ export class IpsecPicture {
     return [...this.#policies.keys()];
   }
 
+  /** Grows whenever something is taken in. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** Whether nothing of ours is there. */
   get isEmpty(): boolean {
     return this.#sas.size === 0 && this.#strays.size === 0 &&
@@ -220,22 +226,26 @@ export class IpsecPicture {
 
   /** Takes in an SA that is there. */
   setSa(sa: PictureSa): void {
+    this.#changes++;
     put(this.#sas, sa.slot, saKey(sa), sa);
   }
 
   /** Takes in that there is no SA of this slot at a place any more. */
   removeSa(slot: number, place: Omit<SaPlace, "source">): void {
+    this.#changes++;
     drop(this.#sas, slot, saKey(place));
   }
 
   /** Takes in a policy that is there. */
   setPolicy(policy: PicturePolicy): void {
+    this.#changes++;
     if (policy.kind === "stray") this.#strays.set(policyKey(policy), policy);
     else put(this.#policies, policy.place.port, policyKey(policy), policy);
   }
 
   /** Takes in that a policy is not there any more. */
   removePolicy(policy: PicturePolicy): void {
+    this.#changes++;
     if (policy.kind === "stray") this.#strays.delete(policyKey(policy));
     else drop(this.#policies, policy.place.port, policyKey(policy));
   }

@@ -1,7 +1,9 @@
 import { decideSa, encodeSpi, type Journal, outboundEpoch } from "../../esp/mod.ts";
 import type { IpsecOperation, PeerPolicy, SaPlace } from "./operation.ts";
 import { addressKey, type IpsecPicture, peerKey, saKey } from "./picture.ts";
-import type { PeerWant, SaWant, SlotWant } from "./want.ts";
+import type { PeerWant } from "./peer_want.ts";
+import type { SaWant } from "./sa_want.ts";
+import type { SlotWant } from "./want.ts";
 
 /** What decides whether an SA may be installed. */
 export interface KeyState {

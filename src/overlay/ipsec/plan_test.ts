@@ -4,6 +4,7 @@ import { Journal } from "../../esp/mod.ts";
 import type { Desired } from "../desired.ts";
 import { blockKey, peerKey, type PictureSa, saKey } from "./picture.ts";
 import {
+  bootKeyOf,
   HOST,
   idOf,
   networkOf,
@@ -93,7 +94,7 @@ xfrm policy update dir in src 192.0.2.3 dst 192.0.2.1 proto udp port 20001 tmpl 
   },
   {
     name: "a peer without a boot key has no SAs, and holds nothing up",
-    desired: networkOf([1], [peerOf(2), peerOf(3, { bootPublicKey: null })]),
+    desired: networkOf([1], [peerOf(2), peerOf(3, { bootKey: null })]),
     plan: "",
     status: "installed 1 up to 3, sending 1, wants after null",
   },
@@ -256,7 +257,7 @@ xfrm state delete src 192.0.2.1 dst 192.0.2.2 spi 0x20010001
   {
     name: "the peer has another boot key: closed first, then its SAs are replaced",
     desired: networkOf([1], [
-      peerOf(2, { bootPublicKey: new Uint8Array(32).fill(99), receives: [] }),
+      peerOf(2, { bootKey: bootKeyOf(99), receives: [] }),
     ]),
     plan: `xfrm policy delete dir out src 192.0.2.1 dst 192.0.2.2 proto udp port 20001
 xfrm state delete src 192.0.2.1 dst 192.0.2.2 spi 0x20010001

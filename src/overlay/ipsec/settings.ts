@@ -17,6 +17,7 @@ export class HostSettings {
   readonly #namespace: Namespace;
   /** What the loopback link had before we changed it. */
   #loopbackBefore: string | null = null;
+  #loopbackSeen: string | null = null;
 
   constructor(host: Host, namespace: Namespace) {
     this.#host = host;
@@ -37,11 +38,18 @@ export class HostSettings {
     return null;
   }
 
-  /** What to set so that policies hold for packets over the loopback link too; null when it is set. */
+  /** Reads the loopback link's setting: seven system calls, too many to be made for each network of a round. */
+  lookAtLoopback(family: IpFamily): void {
+    this.#loopbackSeen = this.#host.readSysctl(this.#namespace, loopbackSetting(family));
+  }
+
+  /**
+   * What to set so that policies hold for packets over the loopback link too; null when it was set when last
+   * looked at.
+   */
   loopbackChange(family: IpFamily): { readonly name: string; readonly value: string } | null {
-    const name = loopbackSetting(family);
-    const value = this.#host.readSysctl(this.#namespace, name);
-    return value === null || value === "0" ? null : { name, value: "0" };
+    if (this.#loopbackSeen === null || this.#loopbackSeen === "0") return null;
+    return { name: loopbackSetting(family), value: "0" };
   }
 
   /** Does that. */
@@ -49,6 +57,7 @@ export class HostSettings {
     const name = loopbackSetting(family);
     this.#loopbackBefore ??= this.#host.readSysctl(this.#namespace, name);
     this.#host.writeSysctl(this.#namespace, name, "0");
+    this.#loopbackSeen = "0";
   }
 
   /** What to set when no network is encrypted any more; null when it is as it was. */

@@ -3,7 +3,8 @@ import { decodeSpi, epochTag } from "../../esp/mod.ts";
 import type { EncryptionStatus } from "../result.ts";
 import type { IpsecPicture } from "./picture.ts";
 import type { SaPlan } from "./plan_peer.ts";
-import type { PeerWant, SlotWant } from "./want.ts";
+import type { PeerWant } from "./peer_want.ts";
+import type { SlotWant } from "./want.ts";
 
 /** What is known of a peer after it was seen to. */
 export interface PeerStanding {
@@ -32,7 +33,7 @@ export function encryptionStatus(
     for (const { sa, standing, nearEnd } of sas) {
       // A peer whose boot key is not known sends nothing yet, and has none that could be missing.
       const missing = sa.direction === "in" && standing === "waiting" &&
-        peer.desired?.bootPublicKey !== null;
+        peer.desired?.bootKey !== null;
       if (missing) reach.set(sa.epoch, Math.min(revision - 1, reach.get(sa.epoch) ?? 0));
       if (sa.epoch === newest && (standing === "closed" || nearEnd)) wantsAfter = newest;
     }

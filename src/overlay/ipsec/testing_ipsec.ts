@@ -1,6 +1,7 @@
-import { assert, encodeBase32, type Id, SecretBytes } from "../../base/mod.ts";
+import { assert, encodeBase32, encodeBase64url, type Id, SecretBytes } from "../../base/mod.ts";
 import { Journal } from "../../esp/mod.ts";
 import type { Desired, DesiredHost, DesiredPeer } from "../desired.ts";
+import { asXfrm, recordXfrm } from "./apply.ts";
 import { formatIpsecOperation, type IpsecOperation } from "./operation.ts";
 import { IpsecPicture } from "./picture.ts";
 import { type KeyState, planClosing, planOpening, planSas, type SaPlan } from "./plan_peer.ts";
@@ -12,7 +13,8 @@ import {
   planStrays,
 } from "./plan_slot.ts";
 import { encryptionStatus, type PeerStanding, retainedStatus } from "./status.ts";
-import { NO_WANTS, SaWant, type SlotWant, updateWants, type Wants } from "./want.ts";
+import { SaWant } from "./sa_want.ts";
+import { NO_WANTS, type SlotWant, updateWants, type Wants } from "./want.ts";
 
 /** An id of one repeated byte. */
 export function idOf(byte: number): Id {
@@ -32,13 +34,18 @@ export const HOST: DesiredHost = {
   bootPublicKey: new Uint8Array(32).fill(1),
 };
 
+/** Public half of a boot key, as text. */
+export function bootKeyOf(byte: number): string {
+  return encodeBase64url(new Uint8Array(32).fill(byte));
+}
+
 /** Host `number`, by default one that receives all of `epochs`. */
 export function peerOf(number: number, changes: Partial<DesiredPeer> = {}): DesiredPeer {
   return {
     nodeId: idOf(number),
     index: number,
     vtepAddress: `192.0.2.${number}`,
-    bootPublicKey: new Uint8Array(32).fill(number),
+    bootKey: bootKeyOf(number),
     state: "attached",
     receives: [1],
     revision: number,
@@ -153,38 +160,12 @@ export class SimulatedIpsec {
   }
 
   #apply(operation: IpsecOperation): void {
-    const { picture } = this;
     switch (operation.kind) {
-      case "set-block": {
-        const { slot, ...place } = operation.block;
-        return picture.setPolicy({ kind: "block", slot, right: true, place });
-      }
-      case "delete-block": {
-        const { slot, ...place } = operation.block;
-        return picture.removePolicy({ kind: "block", slot, right: true, place });
-      }
-      case "set-policy": {
-        const { slot, ...place } = operation.policy;
-        return picture.setPolicy({ kind: "peer", slot, right: true, place });
-      }
-      case "delete-policy": {
-        const { slot, ...place } = operation.policy;
-        return picture.removePolicy({ kind: "peer", slot, right: true, place });
-      }
-      case "delete-stray":
-        return picture.removePolicy({
-          kind: "stray",
-          slot: 1,
-          right: false,
-          place: operation.policy,
-        });
-      case "delete-sa":
-        return picture.removeSa(operation.slot, operation.place);
       case "add-sa":
       case "fill-sa":
         return this.#install(operation);
       default:
-        assert(false, `${operation.kind} is of IPsec`);
+        return recordXfrm(this.picture, asXfrm(operation));
     }
   }
 
