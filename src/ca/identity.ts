@@ -2,8 +2,11 @@ import { type Id, isId, type Role } from "../base/mod.ts";
 
 /** Who a certificate says its holder is. */
 export interface Member {
+  /** Of which cluster. */
   readonly clusterId: Id;
+  /** What it may be. */
   readonly role: Role;
+  /** Node or administrator. */
   readonly id: Id;
 }
 

@@ -50,7 +50,7 @@ export {
   type TokenRejectedCode,
   TokenRejectedError,
 } from "./errors.ts";
-export { managerServerName } from "./identity.ts";
+export { managerServerName, type Member, parseMemberUri } from "./identity.ts";
 export { issue, type IssueOptions } from "./issue.ts";
 export { certificateToPem, pemToCertificates, pemToPrivateKey, privateKeyToPem } from "./pem.ts";
 export { renewalTime, type RenewalTimeOptions } from "./renewal.ts";

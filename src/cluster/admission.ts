@@ -92,6 +92,7 @@ export class Admission {
       certificate: joined.certificate,
       roots: state.authority.roots,
       managers: managerAddresses(state),
+      incarnation: state.incarnation,
       stateTimeMs: this.#ledger.stateTimeMs(),
     };
   }

@@ -1,5 +1,6 @@
 import type { Id, Principal } from "../base/mod.ts";
-import type { ClusterState, Command, CommandBodies, Outcome } from "../state/mod.ts";
+import type { ClusterState, Command, CommandBodies, NetworkCheck, Outcome } from "../state/mod.ts";
+import type { StoreStatus } from "../store/mod.ts";
 import type { Liveness } from "./presence.ts";
 
 /** A write, as it came: `from` is null for a client's own key. */
@@ -81,4 +82,16 @@ export interface View {
   liveness(nodeId: Id): Liveness;
   /** What holders of an encrypted network's keys have told, ordered by node; none when it is not one. */
   members(networkId: Id): readonly MemberReport[];
+  /** The newest check of an encrypted network, be it running; null: none in this leadership. */
+  check(networkId: Id): NetworkCheck | null;
+  /** How it stands with the managers. */
+  quorum(): Quorum;
+}
+
+/** What the leader knows of those who decide. */
+export interface Quorum extends Pick<StoreStatus, "term" | "commitIndex" | "members"> {
+  /** The leader. */
+  readonly leaderId: Id;
+  /** How many that are heard now may fail. */
+  readonly mayLose: number;
 }

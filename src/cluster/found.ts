@@ -97,7 +97,8 @@ export async function foundCluster(options: FoundOptions): Promise<Founded> {
 
 async function writeFirstEntry(directory: string, entry: Entry, random: Random): Promise<void> {
   if (entry.kind !== "cluster.create") throw new TypeError(`${entry.kind} creates no cluster`);
-  createStore({ directory, incarnation: entry.body.incarnation, random });
+  const { incarnation, node: { id: memberId } } = entry.body;
+  createStore({ directory, incarnation, random, memberId });
   const store = openSingleStore<Applied>({
     directory,
     machine: new ClusterMachine(),

@@ -1,5 +1,6 @@
 import { type Bytes, type Cancel, encodeFrame, encodeUtf8, type Id } from "../base/mod.ts";
 import {
+  type CheckOrder,
   type ManagerAddress,
   project,
   type Projection,
@@ -30,8 +31,10 @@ export class NodeStream {
   readonly readable: ReadableStream<Bytes>;
   readonly #nodeId: Id;
   readonly #options: NodeStreamsOptions;
+  readonly #onSent: (projection: Projection) => void;
   readonly #onClose: () => void;
   #controller: ReadableStreamDefaultController<Bytes> | null = null;
+  readonly #orders = new Map<Id, CheckOrder>();
   #sentDigest: string | null = null;
   /** The managers go with a projection, but are no part of its digest. */
   #sentManagers: string | null = null;
@@ -41,14 +44,25 @@ export class NodeStream {
   #cancelDeadline: Cancel;
 
   /** Says nothing before the first {@linkcode NodeStream.refresh}. */
-  constructor(nodeId: Id, options: NodeStreamsOptions, onClose: () => void) {
+  constructor(
+    nodeId: Id,
+    options: NodeStreamsOptions,
+    { onSent, onClose }: {
+      readonly onSent: (projection: Projection) => void;
+      readonly onClose: () => void;
+    },
+  ) {
     this.#nodeId = nodeId;
     this.#options = options;
+    this.#onSent = onSent;
     this.#onClose = onClose;
     this.readable = new ReadableStream<Bytes>({
       start: (controller) => void (this.#controller = controller),
       // Asked for when all has been read.
-      pull: () => this.refresh(),
+      pull: () => {
+        this.refresh();
+        this.#sendOrders();
+      },
       cancel: () => this.close(),
     }, { highWaterMark: 0 });
     this.#cancelHeartbeat = this.#scheduleHeartbeat();
@@ -68,20 +82,37 @@ export class NodeStream {
     this.#sentDigest = projection.digest;
     this.#sentManagers = managersText;
     this.#acknowledged = false;
-    this.#options.onSent(this.#nodeId, projection);
+    this.#onSent(projection);
     const header = { revision: state.revision, stateTimeMs: this.#options.stateTimeMs() };
     for (const frame of projectionFrames(projection, managers, header)) {
       this.#controller?.enqueue(frame);
     }
   }
 
-  /** The node has reported that `received` is the newest that it has. */
-  heard(received: string | null): void {
-    if (this.#closed || (!this.#acknowledged && received !== this.#sentDigest)) return;
+  /** The node has reported, and has what was sent here or something that was sent after it. */
+  heard(): void {
+    if (this.#closed) return;
     this.#acknowledged = true;
     this.#cancelDeadline();
     this.#cancelDeadline = this.#scheduleDeadline();
     this.refresh();
+  }
+
+  /** Says once what is to be checked, when what was sent before has been read. */
+  order(order: CheckOrder): void {
+    // Of a network the latest wins: nobody waits for an earlier one any more.
+    this.#orders.set(order.networkId, order);
+    this.#sendOrders();
+  }
+
+  #sendOrders(): void {
+    for (const [networkId, order] of this.#orders) {
+      if (this.#closed || this.#isBehind()) return;
+      this.#orders.delete(networkId);
+      const header = { stateTimeMs: this.#options.stateTimeMs(), ...order };
+      const frame = { kind: StreamFrame.check, header, body: new Uint8Array() };
+      this.#controller?.enqueue(encodeFrame(frame));
+    }
   }
 
   close(): void {

@@ -82,6 +82,29 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "what comes last on two streams opens the windows of both, be the one that brought it gone",
+  sanitized,
+  async () => {
+    const { cluster, member, network, acknowledge } = await setUp();
+    await using _ = cluster;
+    const old = await TestReader.open(cluster, member.id);
+    const first = await old.projection();
+    await acknowledge(first.digest);
+    const fresh = await TestReader.open(cluster, member.id);
+    await cluster.endpoint(network.id, member.id);
+    // The fresh one was opened before the change, so that only the old one could send it.
+    assert.equal((await fresh.projection()).digest, first.digest);
+    const second = await old.projection();
+    old.goAway();
+    await acknowledge(second.digest);
+    assert.equal((await fresh.projection()).digest, second.digest);
+    await acknowledge(second.digest);
+    await cluster.endpoint(network.id, member.id);
+    assert.equal(addresses(await fresh.projection()), 2);
+  },
+);
+
 Deno.test("one who acknowledges and never reads makes nothing pile up", sanitized, async () => {
   const { cluster, member, network, acknowledge } = await setUp();
   await using _ = cluster;

@@ -1,5 +1,5 @@
 import type { Clock, Id } from "../base/mod.ts";
-import type { NodeReport } from "../state/mod.ts";
+import type { NodeReport, ReportedIpsec } from "../state/mod.ts";
 
 /** A node that has been silent for longer is not alive: it reports every three seconds. */
 const SILENCE_MS = 10_000;
@@ -12,6 +12,8 @@ export interface Liveness {
   readonly lastSeenAtMs: number | null;
   /** Why its kernel does not have all that it should, or null. */
   readonly lastError: string | null;
+  /** What its IPsec has carried and refused. */
+  readonly ipsec: ReportedIpsec | null;
   /** Its endpoints that are attached to a workload. */
   readonly attached: ReadonlySet<Id>;
 }
@@ -26,6 +28,7 @@ const NEVER_SEEN: Liveness = {
   alive: false,
   lastSeenAtMs: null,
   lastError: null,
+  ipsec: null,
   attached: new Set(),
 };
 
@@ -55,6 +58,7 @@ export class Presence {
       alive: connected && silentForMs < SILENCE_MS,
       lastSeenAtMs: sighting.seenAtMs,
       lastError: sighting.report.lastError,
+      ipsec: sighting.report.ipsec,
       attached: new Set(sighting.report.attached),
     };
   }

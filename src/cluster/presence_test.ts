@@ -10,6 +10,7 @@ Deno.test("a node is alive while it reports and its stream is open", () => {
     alive: false,
     lastSeenAtMs: null,
     lastError: null,
+    ipsec: null,
     attached: new Set(),
   });
   // A stream that has just been opened, before the first report.
@@ -21,6 +22,7 @@ Deno.test("a node is alive while it reports and its stream is open", () => {
     alive: true,
     lastSeenAtMs: seenAtMs,
     lastError: "no VXLAN",
+    ipsec: null,
     attached: new Set(["e"]),
   });
   assert.equal(presence.of("a", false).alive, false);

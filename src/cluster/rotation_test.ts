@@ -228,7 +228,7 @@ Deno.test("who leads no more begins nothing more", sanitized, async () => {
   await report([1]);
   cluster.plane.close();
   assert.equal(clock.timers, 0);
-  await report([1, 2]);
+  await assert.rejects(report([1, 2]), { code: "unavailable" });
   assert.equal(clock.timers, 0);
   clock.pass(60_000);
   await new Promise((resolve) => setTimeout(resolve, 20));

@@ -23,7 +23,7 @@ import {
 } from "../state/mod.ts";
 import { openSingleStore, type Store } from "../store/mod.ts";
 import { Issuer } from "./issuer.ts";
-import { ClusterMachine, ControlPlane, foundCluster, type Founded } from "./mod.ts";
+import { ClusterMachine, ControlPlane, foundCluster, type Founded, recoverStore } from "./mod.ts";
 import { realClock } from "./testing_clock.ts";
 
 export const testRandom: Random = {
@@ -80,6 +80,7 @@ export function reportOf(facts: NodeFacts, report: Partial<NodeReport> = {}): No
     number: ++reportNumber,
     bootKey: null,
     epochs: [],
+    ipsec: null,
     facts,
     ...report,
   };
@@ -142,6 +143,19 @@ export class TestPlane implements AsyncDisposable {
   async restart(): Promise<void> {
     this.plane.close();
     await this.store.close();
+    this.machine = new ClusterMachine();
+    [this.store, this.plane] = this.#open();
+  }
+
+  /** As after the end of the process, when what is on its disk was recovered before the next begins. */
+  async recover(): Promise<void> {
+    this.plane.close();
+    await this.store.close();
+    const [from, to] = [`${this.directory}/store`, `${this.directory}/store.new`];
+    const ports = { clock: this.clock, random: testRandom };
+    recoverStore({ from, to, nodeId: this.founded.nodeId, ...ports });
+    Deno.removeSync(from, { recursive: true });
+    Deno.renameSync(to, from);
     this.machine = new ClusterMachine();
     [this.store, this.plane] = this.#open();
   }
