@@ -1,11 +1,12 @@
 // needs: root
 // Boot keys, reports and epochs with both halves of the control plane: only the kernel is simulated.
 import assert from "node:assert/strict";
-import { encodeBase64url, type Id } from "../base/mod.ts";
+import { decodeBase64url, encodeBase64url, encodeHex, type Id, SecretBytes } from "../base/mod.ts";
 import { eventually } from "../cluster/testing_clock.ts";
 import { testRandom } from "../cluster/testing_plane.ts";
+import { agreeKey, deriveSaKey, keyContext } from "../esp/mod.ts";
 import { Sleeper } from "../machine/testing_namespaces.ts";
-import type { InstalledEpochs, Network } from "../state/mod.ts";
+import type { InstalledEpochs, Network, Projection } from "../state/mod.ts";
 import { type TestHost, TestManager } from "./testing_cluster.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
@@ -222,5 +223,88 @@ Deno.test(
       /no room for the policy/,
     );
     await eventually(() => manager.plane.state.endpoints.size === 0);
+  },
+);
+
+Deno.test("what the leader wants checked, the hosts check and tell it", sanitized, async () => {
+  await using pair = await Pair.open();
+  const { manager, network, one, two } = pair;
+  const of = async () => (await manager.plane.read()).check(network.id);
+  const { checkId } = await manager.plane.checkNetwork(network.id);
+  const order = { networkId: network.id, checkId, nodeIds: null };
+  await eventually(() => [one, two].every(({ orders }) => orders.length === 1));
+  for (const { orders } of [one, two]) assert.deepEqual(orders, [order]);
+  let isFinished = false;
+  while (!isFinished) {
+    isFinished = (await of())?.finishedAtMs !== null;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  // They have found nobody: neither of them has a kernel that could send anything.
+  const check = await of();
+  assert.deepEqual([check?.checkId, check?.directions, check?.passed], [checkId, 2, 0]);
+});
+
+/** Every key that a host could install by a projection with the boot key that it may use now. */
+function* keysBy(projection: Projection, { bootKeys: { pair } }: TestHost): Generator<string> {
+  const { clusterId, incarnation, node: self } = projection;
+  for (const { id: networkId, encryption } of pair === null ? [] : projection.networks) {
+    for (const { nodeId, bootKey } of encryption?.holders ?? []) {
+      if (pair === null || bootKey === null || nodeId === self.id) continue;
+      const peer = { id: nodeId, bootPublicKey: decodeBase64url(bootKey) };
+      const own = { id: self.id, bootPublicKey: pair.publicKey };
+      for (const { epoch, secret } of encryption?.epochs ?? []) {
+        const context = keyContext(
+          { clusterId, incarnation, networkId, epoch, sender: own, receiver: peer },
+        );
+        const shared = agreeKey(pair, peer.bootPublicKey);
+        const key = deriveSaKey(new SecretBytes(decodeBase64url(secret)), shared, context);
+        yield encodeHex(key.reveal());
+      }
+    }
+  }
+}
+
+Deno.test(
+  "after a recovery no host derives a key that it had before, and both send with the next epoch",
+  sanitized,
+  async () => {
+    await using pair = await Pair.open();
+    const { manager: { cluster }, one, two, network } = pair;
+    const keys = new Map<string, Set<Id>>();
+    const bootKeys = new Map<string, Set<Id>>();
+    const secrets = new Map<string, Set<Id>>();
+    const note = (seen: Map<string, Set<Id>>, what: string, incarnation: Id) =>
+      seen.set(what, (seen.get(what) ?? new Set()).add(incarnation));
+    for (const host of [one, two]) {
+      const { setDesired } = host.overlay;
+      host.overlay.setDesired = (projection, local) => {
+        const { incarnation } = projection;
+        for (const key of keysBy(projection, host)) note(keys, key, incarnation);
+        for (const { encryption } of projection.networks) {
+          for (const { secret } of encryption?.epochs ?? []) note(secrets, secret, incarnation);
+          for (const { bootKey } of encryption?.holders ?? []) {
+            if (bootKey !== null) note(bootKeys, bootKey, incarnation);
+          }
+        }
+        setDesired.call(host.overlay, projection, local);
+      };
+    }
+    await pair.rotate(2);
+    await pair.sendsWith(2);
+    const before = cluster.plane.state.incarnation;
+    await cluster.recover();
+    await pair.sendsWith(3);
+    await eventually(() => `${pair.live}` === "3");
+    const after = cluster.plane.state.incarnation;
+    for (const seen of [keys, bootKeys, secrets]) {
+      const lives = [...seen.values()].map((incarnations) => [...incarnations]);
+      for (const incarnations of lives) assert.equal(incarnations.length, 1);
+      assert.deepEqual(new Set(lives.flat()), new Set([before, after]));
+    }
+    for (const { record, identity } of [one, two]) {
+      assert.deepEqual(identity.readRecord().incarnation, { generation: 1, id: after });
+      assert.equal(cluster.plane.state.nodes.get(record.nodeId)?.bootKey?.incarnation, after);
+    }
+    assert.equal(cluster.plane.state.networks.get(network.id)?.keys?.epochs[0]?.epoch, 3);
   },
 );

@@ -1,13 +1,25 @@
 import { type Clock, type Id, type Logger, newId, type Random } from "../base/mod.ts";
-import type { NodeFacts, NodeReport, Projection, ReportReply } from "../state/mod.ts";
-import { Dialer, type TlsIdentity, type Trust } from "../tls/mod.ts";
+import type {
+  CheckOrder,
+  CheckReport,
+  ManagerAddress,
+  NodeFacts,
+  NodeReport,
+  Projection,
+  ReportedIpsec,
+  ReportReply,
+} from "../state/mod.ts";
+import { Dialer, TlsDialError, type TlsIdentity, type Trust } from "../tls/mod.ts";
 import type { AttachRequest } from "./attachment_draft.ts";
 import type { Lease } from "./attachment_lives.ts";
 import { AttachmentStore } from "./attachment_store.ts";
 import { Attachments } from "./attachments.ts";
 import type { BootKeys } from "./boot_keys.ts";
+import { Checker } from "./checker.ts";
 import { type AttachmentView, type HostStatusView, viewAttachment } from "./host_views.ts";
+import { HostError } from "./host_error.ts";
 import { IdentityStore, type NodeRecord } from "./identity.ts";
+import { KnownIncarnation } from "./known_incarnation.ts";
 import { LeaderLink } from "./leader_link.ts";
 import { LeaderRequests } from "./leader_requests.ts";
 import { NewestProjection } from "./newest_projection.ts";
@@ -16,6 +28,9 @@ import { ProjectionStream } from "./projection_stream.ts";
 import { Renewal } from "./renewal.ts";
 import { lastErrorOf, reportOf } from "./report.ts";
 import { Reporter } from "./reporter.ts";
+
+/** A person waits. */
+const FOLLOW_TIMEOUT_MS = 5_000;
 
 /** What {@linkcode HostAgent} stands on. */
 export interface HostAgentOptions {
@@ -39,8 +54,17 @@ export interface HostAgentOptions {
   readonly logger: Logger;
   /** What the host says of itself now. */
   readonly facts: () => NodeFacts;
+  /** What IPsec has carried and refused, of some seconds ago. */
+  readonly ipsec: () => ReportedIpsec | null;
+  /** Probes the peers of an encrypted network. */
+  readonly check: (order: CheckOrder, projection: Projection | null) => Promise<CheckReport>;
   /** A renewed certificate, for whoever else shows it. */
   readonly onIdentity: (identity: TlsIdentity, trust: Trust) => void;
+  /**
+   * The leader agrees with the newest certificate, which may be of another role than this host had.
+   * `incarnation` is the cluster's.
+   */
+  readonly onAccepted: (incarnation: Id) => void;
   /** The cluster does not know this node any more. */
   readonly onRemoved: () => void;
 }
@@ -68,11 +92,13 @@ export class HostAgent {
   readonly #requests: LeaderRequests;
   readonly #attachments: Attachments;
   readonly #reporter: Reporter;
+  readonly #checker: Checker;
   readonly #stream: ProjectionStream;
   readonly #renewal: Renewal;
   readonly #projection: NewestProjection;
+  readonly #incarnation: KnownIncarnation;
   readonly #ready = Promise.withResolvers<void>();
-  #managersOnDisk: string;
+  #role: NodeRecord["role"];
   /** Whether the leader knows what this host is like now. */
   #isHeard = false;
 
@@ -83,12 +109,15 @@ export class HostAgent {
     this.#identity = new IdentityStore(files);
     this.record = this.#identity.readRecord();
     const { managers } = this.record;
-    this.#managersOnDisk = JSON.stringify(managers);
-    const { identity, trust } = this.#identity.readTls();
+    this.#incarnation = new KnownIncarnation(this.#identity);
+    const { identity, trust, role } = this.#identity.readTls();
+    this.#role = role;
     this.#dialer = new Dialer({ identity, trust, clock });
-    const link = new LeaderLink({ dialer: this.#dialer, managers, clock, random, logger });
+    const incarnation = () => this.#incarnation.text;
+    const ports = { clock, random, logger };
+    const link = new LeaderLink({ dialer: this.#dialer, managers, ...ports, incarnation });
     this.#link = link;
-    this.#requests = new LeaderRequests(link, clock, random);
+    this.#requests = new LeaderRequests(link, clock, random, options.ownLeader);
     this.#projection = new NewestProjection(clock);
     this.#reporter = new Reporter({
       link,
@@ -96,6 +125,12 @@ export class HostAgent {
       logger,
       report: () => this.#report(),
       onTaken: (report, reply) => this.#onTaken(report, reply),
+    });
+    this.#checker = new Checker({
+      link,
+      logger,
+      projection: () => this.#projection.value,
+      check: options.check,
     });
     this.#attachments = this.#openAttachments();
     this.#renewal = new Renewal({
@@ -108,6 +143,11 @@ export class HostAgent {
       onRenewed: (fresh, roots) => this.#onRenewed(fresh, roots),
     });
     this.#stream = this.#openStream();
+  }
+
+  /** What its certificate makes of it now. */
+  get role(): NodeRecord["role"] {
+    return this.#role;
   }
 
   /** Resolves when the kernel first has what the leader wants of this node, and the leader has heard of it. */
@@ -171,9 +211,31 @@ export class HostAgent {
     return this.#requests.forward(request);
   }
 
+  /**
+   * Asks the manager at this address from now on, also after a restart.
+   *
+   * @throws {HostError} `unavailable` when no manager of this cluster answers there; then nothing changes
+   */
+  async follow(address: string): Promise<ManagerAddress> {
+    let id: Id;
+    try {
+      const request = { method: "GET", path: "/v1/ca", address, timeoutMs: FOLLOW_TIMEOUT_MS };
+      id = (await this.#dialer.request(request)).peer.id;
+    } catch (cause) {
+      if (!(cause instanceof TlsDialError)) throw cause;
+      throw new HostError("unavailable", cause.message, { cause });
+    }
+    const managers = [{ id, address }];
+    this.#incarnation.follow(managers);
+    this.#link.setManagers(managers);
+    this.#link.forgetLeader();
+    return { id, address };
+  }
+
   /** How this host is; what there is to count is not its to know. */
   status(): HostStatusView {
-    const { nodeId, clusterId, role, controlAddress, vtepAddress } = this.record;
+    const { nodeId, clusterId, controlAddress, vtepAddress } = this.record;
+    const { role } = this;
     const { hostname, agentVersion, encryption } = this.#options.facts();
     const { status } = this.#options.overlay;
     return {
@@ -191,6 +253,7 @@ export class HostAgent {
       applied: status.applied,
       ready: this.#isApplied(status),
       lastError: lastErrorOf(status),
+      ipsec: this.#options.ipsec(),
       counters: {},
     };
   }
@@ -200,6 +263,7 @@ export class HostAgent {
     this.#stream.close();
     this.#renewal.close();
     this.#reporter.close();
+    this.#checker.close();
     this.#attachments.close();
     this.#link.close();
     this.#dialer.closeAll();
@@ -232,9 +296,15 @@ export class HostAgent {
         this.#options.bootKeys.projected(projection);
         this.#attachments.projectionChanged();
       },
+      onAccepted: ({ incarnation }) => this.#options.onAccepted(incarnation),
       onReceived: () => this.#reporter.send(),
-      onManagers: (list) => this.#onManagers(list),
+      check: (projection) => this.#incarnation.check(projection),
+      onManagers: (managers, projection) => {
+        this.#incarnation.take(projection, managers);
+        this.#link.setManagers(managers);
+      },
       onStateTime: (stateTimeMs) => this.#requests.setStateTime(stateTimeMs),
+      onCheck: (order) => this.#checker.take(order),
       onConnected: (link) => void (link === "up" && this.#reporter.send()),
       askMembership: () => this.#renewal.renew(),
       onRemoved,
@@ -245,18 +315,11 @@ export class HostAgent {
     return this.#projection.value !== null && applied === this.#projection.value.digest;
   }
 
-  #onManagers(managers: NodeRecord["managers"]): void {
-    this.#link.setManagers(managers);
-    const text = JSON.stringify(managers);
-    if (text === this.#managersOnDisk) return;
-    this.#identity.writeRecord({ ...this.#identity.readRecord(), managers });
-    this.#managersOnDisk = text;
-  }
-
   #onRenewed(identity: TlsIdentity, trust: Trust): void {
     this.#dialer.setTrust(trust);
     this.#dialer.setIdentity(identity);
     this.#options.onIdentity(identity, trust);
+    this.#role = this.#identity.readTls().role;
     void this.#stream.replace();
   }
 
@@ -273,12 +336,13 @@ export class HostAgent {
   }
 
   #report(): NodeReport {
-    const { overlay: { status }, bootKeys, facts } = this.#options;
+    const { overlay: { status }, bootKeys, ipsec, facts } = this.#options;
     return reportOf({
       received: this.#stream.received,
       status,
       gone: this.#attachments.gone(),
       bootKeys,
+      ipsec: ipsec(),
       facts: facts(),
     });
   }

@@ -1,5 +1,5 @@
 import { Cidr, type Id, type JsonObject } from "../base/mod.ts";
-import type { Projection } from "../state/mod.ts";
+import type { Projection, ReportedIpsec } from "../state/mod.ts";
 import type { AttachedEndpoint, AttachmentRecord } from "./attachment_store.ts";
 import type { OverlayStatus } from "./ports.ts";
 
@@ -71,6 +71,8 @@ export interface HostStatusView {
   readonly ready: boolean;
   /** Why its kernel does not have all that it should, or null. */
   readonly lastError: string | null;
+  /** What IPsec has carried and refused, as it was told last; null: it is on no encrypted network. */
+  readonly ipsec: ReportedIpsec | null;
   /** For one who looks for a fault. */
   readonly counters: JsonObject;
 }

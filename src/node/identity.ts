@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { decodeUtf8, encodeUtf8, type Id } from "../base/mod.ts";
-import { certificateToPem, pemToCertificates } from "../ca/mod.ts";
+import { certificateToPem, parseMemberUri, pemToCertificates } from "../ca/mod.ts";
 import type { Bytes } from "../base/mod.ts";
 import type { ManagerAddress } from "../state/mod.ts";
 import type { TlsIdentity, Trust } from "../tls/mod.ts";
@@ -11,6 +11,14 @@ const NODE_FILE = "node.json";
 const IDENTITY_FILE = "tls/identity.pem";
 const ROOTS_FILE = "tls/roots.pem";
 const PENDING_FILE = "tls/pending.json";
+
+/** A life of the cluster: a restore from a backup, or a recovery, begins another one. */
+export interface Incarnation {
+  /** How many there were before it. */
+  readonly generation: number;
+  /** Drawn: two recoveries of the same cluster are told apart by it. */
+  readonly id: Id;
+}
 
 /** What a node knows of itself without asking anybody. */
 export interface NodeRecord {
@@ -28,6 +36,8 @@ export interface NodeRecord {
   readonly vtepAddress: string;
   /** The managers it last heard of. */
   readonly managers: readonly ManagerAddress[];
+  /** Of the newest projection that it has taken; absent: of none yet. */
+  readonly incarnation?: Incarnation;
 }
 
 /** A new key and the request to certify it. */
@@ -89,6 +99,8 @@ export class IdentityStore {
     readonly identity: TlsIdentity;
     readonly trust: Trust;
     readonly certificate: Bytes;
+    /** What the certificate makes of this node. */
+    readonly role: NodeRecord["role"];
   } {
     const pem = decodeUtf8(this.#need(IDENTITY_FILE));
     const keyEnd = pem.indexOf("-----BEGIN CERTIFICATE-----");
@@ -104,6 +116,7 @@ export class IdentityStore {
         roots: pemToCertificates(decodeUtf8(this.#need(ROOTS_FILE))),
       },
       certificate,
+      role: roleOf(certificate),
     };
   }
 
@@ -153,6 +166,15 @@ export class IdentityStore {
   }
 }
 
+/** @throws {NodeError} when it is no node's certificate */
+function roleOf(certificate: Bytes): NodeRecord["role"] {
+  const names = new X509Certificate(certificate).subjectAltName?.split(", ") ?? [];
+  const [uri] = names.filter((name) => name.startsWith("URI:"));
+  const role = uri === undefined ? undefined : parseMemberUri(uri.slice("URI:".length))?.role;
+  if (role === "manager" || role === "worker") return role;
+  throw new NodeError("damaged", `The certificate in ${IDENTITY_FILE} is not a node's`);
+}
+
 /** Undefined when the bytes are no JSON. */
 function parseJson(bytes: Bytes): unknown {
   try {
@@ -173,5 +195,12 @@ function isNodeRecord(value: unknown): value is NodeRecord {
   return record.v === 1 && typeof record.clusterId === "string" &&
     typeof record.nodeId === "string" && (record.role === "manager" || record.role === "worker") &&
     typeof record.controlAddress === "string" && typeof record.vtepAddress === "string" &&
-    Array.isArray(record.managers);
+    Array.isArray(record.managers) &&
+    (record.incarnation === undefined || isIncarnation(record.incarnation));
+}
+
+function isIncarnation(value: unknown): value is Incarnation {
+  if (value === null || typeof value !== "object") return false;
+  const { generation, id } = value as Partial<Record<keyof Incarnation, unknown>>;
+  return Number.isSafeInteger(generation) && Number(generation) >= 0 && typeof id === "string";
 }

@@ -37,6 +37,8 @@ const TIMEOUT_MS = 10_000;
 const MAX_HOPS = 3;
 /** To one that does not answer: more than this would try a person's patience. */
 const MAX_TRIES = 2;
+/** Between two looks whether the managers have a leader. */
+const ELECTION_PAUSE_MS = 200;
 
 /** What a host needs to join. */
 export interface JoinOptions {
@@ -56,6 +58,11 @@ export interface JoinOptions {
   readonly random: Random;
   /** Says each step before it is done, in words for a person. */
   readonly onStep: (step: string) => void;
+  /**
+   * The host is to be a manager: makes what only a manager has, in this incarnation. Called before the
+   * membership is on disk, for with that the host counts as one.
+   */
+  readonly becomeManager: (incarnation: Id) => Promise<void>;
 }
 
 /**
@@ -87,7 +94,7 @@ export async function joinCluster(options: JoinOptions): Promise<NodeRecord> {
   const trust = { clusterId, roots: [root] };
   const dialer = new Dialer({ identity: null, trust, clock: options.clock });
   try {
-    return keep(await postJoin(dialer, request, options.address), privateKey, options);
+    return await keep(await postJoin(dialer, request, options), privateKey, options);
   } finally {
     responder.close();
     dialer.closeAll();
@@ -155,14 +162,19 @@ function checkPin(
 async function postJoin(
   dialer: Dialer,
   request: JoinRequest,
-  firstAddress: string,
+  { address: firstAddress, clock }: JoinOptions,
 ): Promise<JoinReply> {
   let address = firstAddress;
   let triesLeft = MAX_TRIES;
+  const endMs = clock.monotonicMs() + TIMEOUT_MS;
   for (let hop = 0; hop < MAX_HOPS;) {
     const answer = await postOnce(dialer, request, address);
     if (answer instanceof TlsDialError) {
       if (--triesLeft === 0 || !isLost(answer)) throw dialFailure(answer);
+      continue;
+    }
+    if (answer.status === 503 && clock.monotonicMs() < endMs) {
+      await new Promise<void>((resolve) => void clock.schedule(ELECTION_PAUSE_MS, resolve));
       continue;
     }
     const leader = answer.headers.get(LEADER_HEADER);
@@ -243,10 +255,14 @@ function isJoinReply(value: unknown): value is JoinReply {
   const reply = value as Partial<Record<keyof JoinReply, unknown>>;
   return reply.v === 1 && typeof reply.nodeId === "string" && typeof reply.clusterId === "string" &&
     typeof reply.certificate === "string" && Array.isArray(reply.roots) &&
-    Array.isArray(reply.managers);
+    Array.isArray(reply.managers) && typeof reply.incarnation === "string";
 }
 
-function keep(reply: JoinReply, privateKeyPem: string, options: JoinOptions): NodeRecord {
+async function keep(
+  reply: JoinReply,
+  privateKeyPem: string,
+  options: JoinOptions,
+): Promise<NodeRecord> {
   const { store, facts } = options;
   const roots = reply.roots.map((root) => decodeBase64url(root));
   const certificate = decodeBase64url(reply.certificate);
@@ -270,6 +286,7 @@ function keep(reply: JoinReply, privateKeyPem: string, options: JoinOptions): No
     if (!(error instanceof NodeError)) throw error;
     throw new JoinError("not-verified", error.message, { cause: error });
   }
+  if (record.role === "manager") await options.becomeManager(reply.incarnation);
   store.writeRecord(record);
   return record;
 }

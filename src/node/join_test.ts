@@ -34,6 +34,7 @@ class Candidate implements Disposable {
       clock,
       random: systemRandom,
       onStep: (step) => this.steps.push(step),
+      becomeManager: () => Promise.resolve(),
     });
   }
 

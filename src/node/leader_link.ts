@@ -8,10 +8,16 @@ import {
   TlsDialError,
 } from "../tls/mod.ts";
 import { pause } from "./abort.ts";
+import { INCARNATION_HEADER } from "./known_incarnation.ts";
 import { NodeError } from "./node_error.ts";
 
 /** How a manager that does not lead names the one that does. */
 export const LEADER_HEADER = "agent-leader";
+/**
+ * 421: another one leads; 503: none does at the moment, or the leader does not know what became of the
+ * request. All are asked again: whoever leads knows a request that was done already.
+ */
+const NO_LEADER: readonly number[] = [421, 503];
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 /** One manager that swallows packets must not take all the time that there is. */
@@ -25,6 +31,8 @@ export interface LeaderLinkOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** What each request says of the incarnation that this node lives in; null: nothing. */
+  readonly incarnation?: () => string | null;
 }
 
 /**
@@ -36,6 +44,8 @@ export type LeaderRequest = Omit<DialRequest, "address" | "timeoutMs" | "body"> 
   readonly body?: Uint8Array | (() => Uint8Array);
   /** How long to look for a leader who answers, over all tries. */
   readonly deadlineMs: number;
+  /** The longest pause between two tries; a second by default. Short where a person waits. */
+  readonly longestPauseMs?: number;
 };
 
 interface Answer {
@@ -43,15 +53,23 @@ interface Answer {
   readonly headers: Headers;
 }
 
+/** A long answer, and where it comes from. */
+export interface LeaderStream {
+  readonly stream: DialStream;
+  readonly address: string;
+}
+
 /**
  * Finds the leader among the managers and talks to it: in one hop while it stays, and again when
- * another one answers 421 with the leader's address, or nobody answers at all.
+ * another one answers 421 with the leader's address, 503, or nobody answers at all.
  */
 export class LeaderLink {
   readonly #options: LeaderLinkOptions;
   readonly #closing = new AbortController();
   #managers: readonly ManagerAddress[];
   #leader: string | null = null;
+  /** Managers of another incarnation: they are told nothing and asked for nothing but a stream. */
+  readonly #shunned = new Set<string>();
 
   /** Knows nothing of a leader yet. */
   constructor(options: LeaderLinkOptions) {
@@ -67,6 +85,17 @@ export class LeaderLink {
   /** The managers as a leader has just named them. */
   setManagers(managers: readonly ManagerAddress[]): void {
     if (managers.length > 0) this.#managers = managers;
+    // One that has joined again is another.
+    this.#shunned.clear();
+  }
+
+  /**
+   * Who speaks there speaks for another incarnation. Should it be the only one that is known, streams
+   * are still tried: it may join the right cluster again.
+   */
+  shun(address: string): void {
+    this.#shunned.add(address);
+    if (this.#leader === address) this.#leader = null;
   }
 
   /** What the leader said was not to be believed: the next request goes to any manager. */
@@ -80,7 +109,7 @@ export class LeaderLink {
    * @throws {NodeError} `unavailable` when no leader has answered in time
    */
   request(request: LeaderRequest): Promise<DialResponse> {
-    return this.#seek(request, (dialled) => this.#options.dialer.request(dialled));
+    return this.#seek(request, "trusted", (dialled) => this.#options.dialer.request(dialled));
   }
 
   /**
@@ -88,11 +117,12 @@ export class LeaderLink {
    *
    * @throws {NodeError} `unavailable` when no leader has answered in time
    */
-  openStream(request: LeaderRequest): Promise<DialStream> {
-    return this.#seek(request, async (dialled) => {
+  async openStream(request: LeaderRequest): Promise<LeaderStream> {
+    return await this.#seek(request, "all", async (dialled) => {
       const stream = await this.#options.dialer.openStream(dialled);
-      if (stream.status === 421) stream.close();
-      return stream;
+      const { status, headers } = stream;
+      if (NO_LEADER.includes(status)) stream.close();
+      return { stream, address: dialled.address, status, headers };
     });
   }
 
@@ -102,10 +132,14 @@ export class LeaderLink {
   }
 
   async #seek<Found extends Answer>(
-    { deadlineMs, body, ...request }: LeaderRequest,
+    { deadlineMs, body, longestPauseMs = LONGEST_PAUSE_MS, ...request }: LeaderRequest,
+    among: "trusted" | "all",
     ask: (request: DialRequest) => Promise<Found>,
   ): Promise<Found> {
     const { clock, random } = this.#options;
+    const incarnation = this.#options.incarnation?.() ?? null;
+    const said = incarnation === null ? {} : { [INCARNATION_HEADER]: incarnation };
+    const headers = { ...request.headers, ...said };
     const closing = this.#closing.signal;
     const signal = request.signal ? AbortSignal.any([request.signal, closing]) : closing;
     const endMs = clock.monotonicMs() + deadlineMs;
@@ -115,20 +149,23 @@ export class LeaderLink {
     for (;;) {
       signal.throwIfAborted();
       // Who is said to lead takes nobody's turn: he may be dead, and all others name him still.
-      const address = this.#leader ?? this.#managerAt(turn++);
+      const address = this.#leader ?? this.#managerAt(turn++, among);
       const leftMs = endMs - clock.monotonicMs();
       let failure: Error;
       try {
         const timeoutMs = Math.max(1, Math.min(leftMs, TRY_TIMEOUT_MS));
         const sent = typeof body === "function" ? body() : body;
         const whole = sent === undefined ? request : { ...request, body: sent };
-        const answer = await ask({ ...whole, address, signal, timeoutMs });
-        if (answer.status !== 421) {
+        const answer = await ask({ ...whole, headers, address, signal, timeoutMs });
+        if (!NO_LEADER.includes(answer.status)) {
           this.#leader = address;
           return answer;
         }
-        this.#leader = answer.headers.get(LEADER_HEADER);
-        failure = new Error(`${address} does not lead`);
+        const leader = answer.headers.get(LEADER_HEADER);
+        this.#leader = leader !== null && this.#shunned.has(leader) ? null : leader;
+        failure = new Error(
+          answer.status === 421 ? `${address} does not lead` : `${address} can decide nothing now`,
+        );
         // At once, but not in a circle of managers who name each other while one is elected.
         isRedirected = !isRedirected && this.#leader !== null && this.#leader !== address;
         if (isRedirected) continue;
@@ -139,14 +176,22 @@ export class LeaderLink {
       }
       if (clock.monotonicMs() + pauseMs >= endMs) throw noLeader(failure);
       await pause(clock, pauseMs / 2 + random.below(Math.ceil(pauseMs / 2)), signal);
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      pauseMs = Math.min(pauseMs * 2, longestPauseMs);
     }
   }
 
-  #managerAt(turn: number): string {
-    const manager = this.#managers[turn % this.#managers.length];
-    if (manager === undefined) throw new NodeError("unavailable", "This node knows of no manager");
-    return manager.address;
+  /** @throws {NodeError} `unavailable` when there is nobody that may be asked */
+  #managerAt(turn: number, among: "trusted" | "all"): string {
+    const trusted = this.#managers.filter(({ address }) => !this.#shunned.has(address));
+    const asked = trusted.length === 0 && among === "all" ? this.#managers : trusted;
+    const manager = asked[turn % asked.length];
+    if (manager !== undefined) return manager.address;
+    throw new NodeError(
+      "unavailable",
+      this.#managers.length === 0
+        ? "This node knows of no manager"
+        : "Every manager that this node knows of speaks for an earlier incarnation of the cluster",
+    );
   }
 }
 

@@ -125,9 +125,20 @@ Deno.test("a manager that swallows requests does not take all the time", sanitiz
   resolve(new Response());
 });
 
+Deno.test("while the managers elect one, they are asked until one leads", sanitized, async () => {
+  await using test = await setUp(2);
+  const electing = () => new Response("", { status: 503 });
+  test.answer(0, electing);
+  test.answer(1, electing);
+  const answer = test.ask();
+  await crank(test.clock, () => test.asked.length >= 4);
+  test.answer(1, () => new Response("1"));
+  assert.equal((await during(test.clock, answer)).text(), "1");
+});
+
 Deno.test("any other answer is the leader's, whatever it says", sanitized, async () => {
   await using test = await setUp(1);
-  for (const status of [200, 403, 409, 500, 503]) {
+  for (const status of [200, 403, 409, 500]) {
     test.answer(0, () => new Response("it", { status }));
     assert.equal((await test.ask()).status, status);
   }
@@ -150,3 +161,29 @@ Deno.test("a request that is given up ends at once, in a pause too", sanitized, 
   await stopped;
   assert.equal(test.asked.length, 2);
 });
+
+Deno.test(
+  "who speaks for another incarnation is asked for streams alone, and only when nobody else is left",
+  sanitized,
+  async () => {
+    await using test = await setUp(2);
+    const open = async () => {
+      const request = { method: "GET", path: "/", deadlineMs: 10_000 } as const;
+      const { stream, address } = await test.link.openStream(request);
+      stream.close();
+      return test.addresses.indexOf(address);
+    };
+    assert.equal((await test.ask()).text(), "0");
+    test.link.shun(test.addresses[0] ?? "");
+    assert.equal((await test.ask()).text(), "1");
+    test.answer(1, elsewhere(test.addresses[0]));
+    const asked = test.asked.length;
+    await assert.rejects(during(test.clock, test.ask()), unavailable);
+    assert(!test.asked.slice(asked).includes(0), "not even when another names it");
+    test.link.shun(test.addresses[1] ?? "");
+    await assert.rejects(test.ask(), /speaks for an earlier incarnation/);
+    assert.equal(await open(), 0);
+    test.link.setManagers(test.addresses.map((address, index) => ({ id: `${index}`, address })));
+    assert.equal((await test.ask()).text(), "0");
+  },
+);

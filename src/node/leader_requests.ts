@@ -12,11 +12,17 @@ import type { WantedEndpoint } from "./attachment_draft.ts";
 import { HostError } from "./host_error.ts";
 import type { LeaderLink, LeaderRequest } from "./leader_link.ts";
 import { NodeError } from "./node_error.ts";
+import type { OwnLeader } from "./ports.ts";
 
 /** Header with which a forwarding node names a request, so that it may be made again. */
 const REQUEST_HEADER = "agent-request";
+/** Its answer is all of the state. */
+const BACKUP_PATH = "/v1/cluster/backup";
+const MAX_BACKUP_BYTES = 256 * 1024 * 1024;
 /** A leader change is over by then, and a client still waits. */
 export const DEADLINE_MS = 10_000;
+/** Managers elect a leader within a second or two: a client should not wait half as long again. */
+const LONGEST_PAUSE_MS = 200;
 /** Whatever else a client sends concerns only its own connection. */
 const FORWARDED_HEADERS = ["content-type", "idempotency-key", "if-match", "accept", REQUEST_HEADER];
 const ANSWERED_HEADERS = [
@@ -33,11 +39,13 @@ export class LeaderRequests {
   readonly #link: LeaderLink;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #ownLeader: OwnLeader | null;
   #heard: { readonly stateTimeMs: number; readonly atMs: number } | null = null;
 
-  /** Sends by this link. */
-  constructor(link: LeaderLink, clock: Clock, random: Random) {
+  /** Sends by this link, but asks `ownLeader` first what needs no network. */
+  constructor(link: LeaderLink, clock: Clock, random: Random, ownLeader: OwnLeader | null) {
     this.#link = link;
+    this.#ownLeader = ownLeader;
     this.#clock = clock;
     this.#random = random;
   }
@@ -48,7 +56,8 @@ export class LeaderRequests {
   }
 
   /**
-   * Sends a request of the unix socket on with this node's certificate; gives the answer.
+   * Sends a request of the unix socket on with this node's certificate; gives the answer. However often
+   * it has to be made until a leader answers, it is one request, and done once.
    *
    * @throws {HostError} `unavailable` when no leader has answered
    */
@@ -64,13 +73,16 @@ export class LeaderRequests {
       headers[REQUEST_HEADER] ??= this.#drawMark();
     }
     const body = isRead ? undefined : new Uint8Array(await request.arrayBuffer());
-    const answer = await this.#send({
-      method: request.method,
-      path: url.pathname + url.search,
-      headers,
-      ...(body === undefined || body.length === 0 ? {} : { body }),
-      signal: request.signal,
-    });
+    const { method, signal } = request;
+    const content = body === undefined || body.length === 0 ? {} : { body };
+    const isBackup = url.pathname === BACKUP_PATH;
+    const limit = isBackup ? { maxResponseBytes: MAX_BACKUP_BYTES } : {};
+    const own = await this.#ownLeader?.fetch(
+      new Request(url, { method, headers, signal, ...content }),
+    );
+    if (own !== undefined && own !== null) return own;
+    const path = url.pathname + url.search;
+    const answer = await this.#send({ method, path, headers, ...content, ...limit, signal });
     const answered = new Headers();
     for (const name of ANSWERED_HEADERS) {
       const value = answer.headers.get(name);
@@ -121,7 +133,8 @@ export class LeaderRequests {
     request: Omit<LeaderRequest, "deadlineMs"> & { readonly signal: AbortSignal },
   ): Promise<DialResponse> {
     try {
-      return await this.#link.request({ ...request, deadlineMs: DEADLINE_MS });
+      const longestPauseMs = LONGEST_PAUSE_MS;
+      return await this.#link.request({ ...request, deadlineMs: DEADLINE_MS, longestPauseMs });
     } catch (cause) {
       if (request.signal.aborted) {
         throw new HostError("unavailable", "The client has gone before there was an answer", {

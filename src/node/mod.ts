@@ -20,7 +20,7 @@ export { BootKeys, type BootKeysOptions, type ReportedKey } from "./boot_keys.ts
 export { type AttachOrder, HostAgent, type HostAgentOptions } from "./host_agent.ts";
 export { HostError } from "./host_error.ts";
 export type { AttachmentInterfaceView, AttachmentView, HostStatusView } from "./host_views.ts";
-export { IdentityStore, type NodeRecord, type PendingKey } from "./identity.ts";
+export { IdentityStore, type Incarnation, type NodeRecord, type PendingKey } from "./identity.ts";
 export { joinCluster, type JoinOptions } from "./join.ts";
 export { JoinError, type JoinErrorCode, NodeError, type NodeErrorCode } from "./node_error.ts";
 export * from "./ports.ts";

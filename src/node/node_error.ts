@@ -3,9 +3,10 @@
  *
  * - `not-a-member`: it has not joined;
  * - `damaged`: what it keeps on disk cannot be read;
- * - `unavailable`: no manager can be reached, or none leads, or the agent is stopping.
+ * - `unavailable`: no manager can be reached, or none leads, or the agent is stopping;
+ * - `superseded`: a manager speaks for another incarnation of the cluster than this node is in.
  */
-export type NodeErrorCode = "not-a-member" | "damaged" | "unavailable";
+export type NodeErrorCode = "not-a-member" | "damaged" | "unavailable" | "superseded";
 
 /** A node cannot do what it should. */
 export class NodeError extends Error {

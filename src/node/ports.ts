@@ -111,6 +111,8 @@ export interface OverlayStatus {
   readonly problems: ReadonlyMap<Id, string>;
   /** By network, those included that were left, as long as there are SAs of them. */
   readonly encryption: ReadonlyMap<Id, EncryptionStatus>;
+  /** Why nothing stands behind the IPsec policies on this host; null: something does, or nothing has to. */
+  readonly guardLack: string | null;
   /** The boot key that `encryption` tells of; null when there was none to work with. */
   readonly bootKey: BootKeyPair | null;
 }
@@ -122,6 +124,8 @@ export interface OverlayStatus {
 export interface OwnLeader {
   /** Rejects when another manager leads. */
   certify(request: CertifyRequest): Promise<CertifyReply>;
+  /** What it answers to this host's root as its leader; null: it cannot, ask whoever leads. */
+  fetch(request: Request): Promise<Response | null>;
 }
 
 /** The data plane of this host. */

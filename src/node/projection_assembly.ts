@@ -41,7 +41,9 @@ export class ProjectionAssembly {
         "The leader sent a projection that this agent cannot read: upgrade this agent",
       );
     }
-    return { projection, revision, managers };
+    // A manager that knows nothing of generations leads a cluster that was never recovered.
+    const { generation } = projection as Partial<Projection>;
+    return { projection: { ...projection, generation: generation ?? 0 }, revision, managers };
   }
 }
 

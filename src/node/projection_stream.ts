@@ -7,9 +7,15 @@ import {
   type Random,
 } from "../base/mod.ts";
 import { renewalTime } from "../ca/mod.ts";
-import { type ManagerAddress, type Projection, StreamFrame } from "../state/mod.ts";
+import {
+  type CheckOrder,
+  type ManagerAddress,
+  type Projection,
+  StreamFrame,
+} from "../state/mod.ts";
 import type { DialStream, PeerIdentity } from "../tls/mod.ts";
 import { pause } from "./abort.ts";
+import { orderOf } from "./checker.ts";
 import type { LeaderLink } from "./leader_link.ts";
 import { NodeError } from "./node_error.ts";
 import { ProjectionAssembly, type ReceivedProjection } from "./projection_assembly.ts";
@@ -44,8 +50,18 @@ export interface ProjectionStreamOptions {
   readonly onProjection: (projection: Projection) => void;
   /** A projection has come, be it an old acquaintance: the leader waits to hear so. */
   readonly onReceived: () => void;
-  readonly onManagers: (managers: readonly ManagerAddress[]) => void;
+  /**
+   * The leader has granted a stream to the newest certificate, and has sent a projection: it agrees with
+   * what the certificate says.
+   */
+  readonly onAccepted: (projection: Projection) => void;
+  /** @throws {NodeError} `superseded` when it must not be taken */
+  readonly check: (projection: Projection) => void;
+  /** A projection is taken; called before anything else hears of it. */
+  readonly onManagers: (managers: readonly ManagerAddress[], projection: Projection) => void;
   readonly onStateTime: (stateTimeMs: number) => void;
+  /** The leader wants something checked. */
+  readonly onCheck: (order: CheckOrder) => void;
   /** The stream is up, or is down. */
   readonly onConnected: (link: "up" | "down") => void;
   /**
@@ -149,7 +165,8 @@ export class ProjectionStream {
   async #start(onFirstFrame: () => void): Promise<void> {
     const { link, clock, logger, onConnected } = this.#options;
     const { signal } = this.#closing;
-    const stream = await link.openStream({
+    const certificates = this.#certificates;
+    const { stream, address } = await link.openStream({
       method: "GET",
       path: "/v1/self/projection",
       deadlineMs: OPEN_DEADLINE_MS,
@@ -164,7 +181,9 @@ export class ProjectionStream {
     };
     const session = new StreamSession(stream, clock, (frame) => {
       greet();
-      this.#take(frame, assembly);
+      const projection = this.#takeFrom(address, frame, assembly);
+      if (projection === null || certificates !== this.#certificates) return;
+      this.#options.onAccepted(projection);
     });
     this.#sessions.add(session);
     this.#openAnewAtMs = openAnewAt(stream.peer);
@@ -194,15 +213,33 @@ export class ProjectionStream {
     });
   }
 
-  #take(frame: Frame, assembly: ProjectionAssembly): void {
+  /** Who speaks for another incarnation is listened to no longer, and somebody else is asked. */
+  #takeFrom(address: string, frame: Frame, assembly: ProjectionAssembly): Projection | null {
+    try {
+      return this.#take(frame, assembly);
+    } catch (error) {
+      if (error instanceof NodeError && error.code === "superseded") {
+        this.#options.logger.error(error.message, { manager: address });
+        this.#options.link.shun(address);
+      }
+      throw error;
+    }
+  }
+
+  /** Gives the projection that is whole with this frame, if there is one. */
+  #take(frame: Frame, assembly: ProjectionAssembly): Projection | null {
     const { stateTimeMs } = frame.header;
     if (typeof stateTimeMs === "number") this.#options.onStateTime(stateTimeMs);
-    if (frame.kind !== StreamFrame.projection) return;
+    const order = frame.kind === StreamFrame.check ? orderOf(frame.header) : null;
+    if (order !== null) this.#options.onCheck(order);
+    if (frame.kind !== StreamFrame.projection) return null;
     const received = assembly.add(frame);
-    if (received === null) return;
+    if (received === null) return null;
+    this.#options.check(received.projection);
     this.#received = received.projection.digest;
     this.#apply(received);
     this.#options.onReceived();
+    return received.projection;
   }
 
   /**
@@ -214,7 +251,7 @@ export class ProjectionStream {
     if (newest?.projection.incarnation === projection.incarnation && revision < newest.revision) {
       return;
     }
-    this.#options.onManagers(managers);
+    this.#options.onManagers(managers, projection);
     if (newest?.projection.digest !== projection.digest) this.#options.onProjection(projection);
     this.#newest = { projection, revision };
   }

@@ -159,7 +159,7 @@ Deno.test(
       const { pathname } = new URL(request.url);
       kinds.add(`${principal.kind} ${pathname}`);
       // No certificate at first: that no stream is granted meanwhile proves nothing.
-      if (pathname === PATH && refused < 5) return new Response(null, { status: 503 });
+      if (pathname === PATH && refused < 5) return new Response(null, { status: 500 });
       const answer = await next();
       if (pathname.endsWith("/projection") && answer.status === 403) refused++;
       return answer;

@@ -1,5 +1,5 @@
 import type { Id } from "../base/mod.ts";
-import type { NodeFacts, NodeReport, ReportedEpochs } from "../state/mod.ts";
+import type { NodeFacts, NodeReport, ReportedEpochs, ReportedIpsec } from "../state/mod.ts";
 import type { BootKeys } from "./boot_keys.ts";
 import type { OverlayStatus } from "./ports.ts";
 
@@ -16,13 +16,15 @@ export interface ReportParts {
   readonly gone: readonly Id[];
   /** Numbers the report: what is made has to be sent, or to be lost for good. */
   readonly bootKeys: Pick<BootKeys, "pair" | "nextReport">;
+  /** What IPsec has carried and refused. */
+  readonly ipsec: ReportedIpsec | null;
   /** What the host is like. */
   readonly facts: NodeFacts;
 }
 
 /** The report as it would be now. */
 export function reportOf(parts: ReportParts): NodeReport {
-  const { received, status, gone, bootKeys, facts } = parts;
+  const { received, status, gone, bootKeys, ipsec, facts } = parts;
   return {
     v: 1,
     received,
@@ -32,6 +34,7 @@ export function reportOf(parts: ReportParts): NodeReport {
     lastError: lastErrorOf(status),
     ...bootKeys.nextReport(),
     epochs: epochsOf(status, bootKeys),
+    ipsec,
     facts,
   };
 }

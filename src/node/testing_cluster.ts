@@ -97,14 +97,18 @@ export class TestManager implements AsyncDisposable {
     const app = await loadClusterApp({
       newId: () => this.plane.newId(),
       stateTimeMs: () => this.plane.stateTimeMs(),
+      heard: (incarnation) => this.plane.heard(incarnation),
       ca: () => this.plane.ca(),
       read: () => this.plane.read(),
+      backup: () => this.plane.backup(),
       write: (request) => this.plane.write(request),
       createNetwork: (request) => this.plane.createNetwork(request),
       rotateNetwork: (request) => this.plane.rotateNetwork(request),
       createToken: (request) => this.plane.createToken(request),
       join: (request, peer) => this.plane.join(request, peer),
       certify: (principal, request) => this.plane.certify(principal, request),
+      checkNetwork: (networkId) => this.plane.checkNetwork(networkId),
+      checked: (id, report) => this.plane.checked(id, report),
       report: (id, report) => this.plane.report(id, report),
       openStream: (id, signal) => this.plane.openStream(id, signal),
     }, { logger: keepingLogger(this.cluster.lines), agentVersion: "0.0.0" });
@@ -162,6 +166,7 @@ export class TestManager implements AsyncDisposable {
       clock: options.joinClock ?? realClock,
       random: systemRandom,
       onStep: () => {},
+      becomeManager: () => Promise.resolve(),
     });
     return this.#takeIn(new TestHost(directory, record, facts, options));
   }
@@ -194,6 +199,7 @@ export class TestManager implements AsyncDisposable {
             const principal = { kind: "node", id: nodeId, role: "manager" } as const;
             return this.plane.certify(principal, request);
           },
+          fetch: () => Promise.resolve(null),
         },
         onIdentity: (identity, trust) => this.setIdentity(identity, trust),
         ...options,

@@ -3,7 +3,7 @@ import type { Clock } from "../base/mod.ts";
 import { realClock } from "../cluster/testing_clock.ts";
 import { keepingLogger, type LogLine } from "../cluster/testing_plane.ts";
 import { MachineWorkloads, RunDirectory, StateFiles } from "../machine/mod.ts";
-import type { NodeFacts } from "../state/mod.ts";
+import type { CheckOrder, CheckReport, NodeFacts } from "../state/mod.ts";
 import { systemRandom, Watcher } from "../sys/mod.ts";
 import type { TlsIdentity, Trust } from "../tls/mod.ts";
 import {
@@ -12,6 +12,8 @@ import {
   HostAgent,
   IdentityStore,
   type NodeRecord,
+  type Overlay,
+  type OverlayStatus,
   type OwnLeader,
 } from "./mod.ts";
 import { SimulatedOverlay } from "./testing_overlay.ts";
@@ -24,6 +26,11 @@ export interface HostOptions {
   readonly joinClock?: Clock;
   readonly ownLeader?: OwnLeader | null;
   readonly onIdentity?: (identity: TlsIdentity, trust: Trust) => void;
+  /** A data plane that is not simulated; it ends with the host. */
+  readonly dataPlane?: (
+    keys: BootKeys,
+    onStatus: (status: OverlayStatus) => void,
+  ) => Overlay & { close(): Promise<void> };
 }
 
 /** A host with its agent. */
@@ -37,11 +44,14 @@ export class TestHost {
   readonly lines: LogLine[] = [];
   readonly identity: IdentityStore;
   removed = 0;
+  /** Orders that came. */
+  readonly orders: CheckOrder[] = [];
   overlay: SimulatedOverlay;
   agent: HostAgent;
   workloads: MachineWorkloads;
   readonly options: HostOptions;
   #watcher = new Watcher();
+  #closeDataPlane: () => Promise<void> = () => Promise.resolve();
   #isRunning = true;
 
   constructor(directory: string, record: NodeRecord, facts: NodeFacts, options: HostOptions) {
@@ -54,11 +64,19 @@ export class TestHost {
     [this.workloads, this.overlay, this.agent] = this.#start();
   }
 
+  /** Finds that all is well, with nobody. */
+  checked(order: CheckOrder): CheckReport {
+    this.orders.push(order);
+    const { networkId, checkId } = order;
+    return { v: 1, networkId, checkId, problem: null, neededMtuBytes: 0, refused: [], peers: [] };
+  }
+
   /** As `kill -9`: nothing that the agent would do at its end happens, but for what is closed. */
   async stop(): Promise<void> {
     if (!this.#isRunning) return;
     this.#isRunning = false;
     this.agent.close();
+    await this.#closeDataPlane();
     await this.#watcher.close();
   }
 
@@ -116,25 +134,30 @@ export class TestHost {
   }
 
   #start(): [MachineWorkloads, SimulatedOverlay, HostAgent] {
-    const { clock = realClock, ownLeader = null, onIdentity = () => {} } = this.options;
+    const { clock = realClock, ownLeader = null, onIdentity = () => {}, dataPlane } = this.options;
     const workloads = new MachineWorkloads(this.#watcher);
     const overlay = new SimulatedOverlay(this.bootKeys, (target) => {
       const namespace = workloads.open(target);
       namespace?.close();
       return namespace !== null;
     });
+    const plane = dataPlane?.(this.bootKeys, (status) => agent.overlayChanged(status)) ?? null;
+    if (plane !== null) this.#closeDataPlane = () => plane.close();
     const agent = new HostAgent({
       files: new StateFiles(this.directory),
       attachmentsPath: `${this.directory}/attachments.db`,
       workloads,
-      overlay,
+      overlay: plane ?? overlay,
       bootKeys: this.bootKeys,
       ownLeader,
       clock,
       random: systemRandom,
       logger: keepingLogger(this.lines),
       facts: () => this.facts,
+      ipsec: () => null,
+      check: (order) => Promise.resolve(this.checked(order)),
       onIdentity,
+      onAccepted: () => {},
       onRemoved: () => void this.removed++,
     });
     overlay.onStatus = (status) => agent.overlayChanged(status);

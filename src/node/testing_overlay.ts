@@ -41,6 +41,7 @@ export class SimulatedOverlay implements Overlay {
     gone: new Set(),
     problems: new Map(),
     encryption: new Map(),
+    guardLack: null,
     bootKey: null,
   };
 
@@ -96,7 +97,7 @@ export class SimulatedOverlay implements Overlay {
     const before = JSON.stringify(this.#texts());
     const bootKey = this.#bootKey;
     const encryption = bootKey === null ? this.#status.encryption : this.#encryption();
-    this.#status = { applied, attached, gone, problems, encryption, bootKey };
+    this.#status = { applied, attached, gone, problems, encryption, guardLack: null, bootKey };
     if (JSON.stringify(this.#texts()) !== before) this.onStatus(this.#status);
   }
 

@@ -2,7 +2,7 @@
 import { encodeFrame, encodeUtf8, type JsonObject } from "../base/mod.ts";
 import { HandClock, realClock } from "../cluster/testing_clock.ts";
 import { keepingLogger } from "../cluster/testing_plane.ts";
-import { StreamFrame } from "../state/mod.ts";
+import { type Projection, StreamFrame } from "../state/mod.ts";
 import { systemRandom } from "../sys/mod.ts";
 import { Dialer } from "../tls/mod.ts";
 import { LeaderLink } from "./leader_link.ts";
@@ -45,10 +45,19 @@ export class Script {
     revision: number,
     header: JsonObject = {},
     incarnation = "first",
+    generation = 0,
   ): void {
     const digest = `digest-${revision}`;
     const node = { id: "node", index: 1, vtepAddress: "127.0.0.1", bootKey: null };
-    const projection = { v: 1, incarnation, digest, node, networks: [], retained: [] };
+    const projection = {
+      v: 1,
+      incarnation,
+      generation,
+      digest,
+      node,
+      networks: [],
+      retained: [],
+    };
     this.send(
       stream,
       encodeFrame({
@@ -61,7 +70,12 @@ export class Script {
 }
 
 /** A projection stream by itself, with a host's identity. */
-export function listen(host: TestHost, clock = new HandClock(), membership: Membership = "member") {
+export function listen(
+  host: TestHost,
+  clock = new HandClock(),
+  membership: Membership = "member",
+  check: (projection: Projection) => void = () => {},
+) {
   const { identity, trust } = host.identity.readTls();
   const dialer = new Dialer({ identity, trust, clock: realClock });
   const { managers } = host.record;
@@ -75,8 +89,11 @@ export function listen(host: TestHost, clock = new HandClock(), membership: Memb
     clock,
     onProjection: ({ digest }) => heard.applied.push(digest),
     onReceived: () => void heard.received++,
+    onAccepted: () => {},
+    check: (projection) => check(projection),
     onManagers: () => {},
     onStateTime: () => {},
+    onCheck: () => {},
     onConnected: (state) => void heard[state]++,
     askMembership: () => {
       heard.asked++;
