@@ -13,6 +13,8 @@ export const ACCESS = {
   anyone: { callers: ["anonymous", "worker", "manager", "admin"], who: "everyone" },
   member: { callers: ["worker", "manager", "admin"], who: "members and administrators" },
   operator: { callers: ["manager", "admin"], who: "managers and administrators" },
+  /** What nobody may have but those who have it anyhow: the authority's key is in it. */
+  manager: { callers: ["manager"], who: "root on a manager" },
   operatorOrOwn: {
     callers: ["worker", "manager", "admin"],
     who: "managers, administrators, and workers for themselves",

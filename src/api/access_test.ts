@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { formatPrincipal, type Json } from "../base/mod.ts";
-import { bytesText, factsOf, principalsOf, SETTINGS } from "./testing_control.ts";
+import { bytesText, factsOf, principalsOf, refusal, SETTINGS } from "./testing_control.ts";
 import { CLUSTER_ROUTES, TestClient } from "./testing_client.ts";
 
 const WRITE = "manager admin";
@@ -9,6 +9,7 @@ const WRITE = "manager admin";
 const EXPECTED: Readonly<Record<string, string>> = {
   "GET /v1/cluster": WRITE,
   "PATCH /v1/cluster": WRITE,
+  "POST /v1/cluster/backup": "manager",
   "GET /v1/ca": "anonymous worker manager admin",
   "POST /v1/join": "anonymous worker manager admin",
   "GET /healthz": "anonymous worker manager admin",
@@ -18,12 +19,15 @@ const EXPECTED: Readonly<Record<string, string>> = {
   "GET /v1/networks/{network}": WRITE,
   "PATCH /v1/networks/{network}": WRITE,
   "POST /v1/networks/{network}/rotate": WRITE,
+  "POST /v1/networks/{network}/check": WRITE,
+  "GET /v1/networks/{network}/check": WRITE,
   "DELETE /v1/networks/{network}": WRITE,
   "POST /v1/networks/{network}/endpoints": "worker* manager admin",
   "POST /v1/endpoints": "worker* manager admin",
   "GET /v1/networks/{network}/endpoints": WRITE,
   "GET /v1/endpoints/{endpoint}": WRITE,
   "DELETE /v1/endpoints/{endpoint}": "worker* manager admin",
+  "GET /v1/managers": WRITE,
   "GET /v1/nodes": WRITE,
   "GET /v1/nodes/{node}": WRITE,
   "PATCH /v1/nodes/{node}": WRITE,
@@ -34,6 +38,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   "DELETE /v1/tokens/{token}": WRITE,
   "GET /v1/self/projection": "worker manager",
   "POST /v1/self/report": "worker manager",
+  "POST /v1/self/check": "worker manager",
   "POST /v1/self/certificate": "worker manager recovering",
   "GET /openapi.json": "worker manager admin",
 };
@@ -59,6 +64,7 @@ async function setScene(): Promise<Scene> {
   const networkId = await made("/v1/networks", { name: "shop" });
   await made("/v1/networks", { name: "empty" });
   await made("/v1/networks", { name: "bank", encrypted: true });
+  await client.ask("POST", "/v1/networks/bank/check");
   const path = "/v1/networks/shop/endpoints";
   return {
     client,
@@ -77,6 +83,7 @@ function requestFor(route: string, scene: Scene, whose: "own" | "other") {
   const [method = "", pattern = ""] = route.split(" ");
   const path = pattern
     .replace("{network}/rotate", "bank/rotate")
+    .replace("{network}/check", "bank/check")
     .replace("{network}", method === "DELETE" ? "empty" : "shop")
     .replace("{endpoint}", endpoint)
     .replace("{node}", node)
@@ -107,7 +114,17 @@ function requestFor(route: string, scene: Scene, whose: "own" | "other") {
       number: 1,
       bootKey: null,
       epochs: [],
+      ipsec: null,
       facts: { ...factsOf("host2", 2) },
+    },
+    "POST /v1/self/check": {
+      v: 1,
+      networkId: "wwwwwwwwwwwwwwwwwwwwwwwwwe",
+      checkId: "wwwwwwwwwwwwwwwwwwwwwwwwwe",
+      problem: null,
+      neededMtuBytes: 1500,
+      refused: [],
+      peers: [],
     },
     "POST /v1/self/certificate": { v: 1, csr: bytesText("csr") },
   };
@@ -170,6 +187,19 @@ Deno.test("a denial comes before the body is read", async () => {
     as: { kind: "anonymous" },
   });
   assert.equal(answer.status, 401);
+});
+
+Deno.test("only who leads says that somebody is nobody: another manager names the leader", async () => {
+  const client = new TestClient();
+  client.control.refusal = refusal("not-leader", "host3 leads", {
+    leaderAddress: "192.0.2.3:7443",
+  });
+  const recovering = { kind: "recovering", id: client.control.workerId } as const;
+  for (const principal of [recovering, { kind: "anonymous" } as const]) {
+    const answer = await client.ask("GET", "/v1/nodes", { as: principal });
+    assert.equal(answer.status, 421);
+    assert.equal(answer.headers.get("agent-leader"), "192.0.2.3:7443");
+  }
 });
 
 Deno.test("a worker creates endpoints on itself when it names no node", async () => {

@@ -5,9 +5,10 @@ import { clusterRoutes } from "./cluster.ts";
 import type { ClusterContext } from "./context.ts";
 import { documentRoute } from "./document_route.ts";
 import { endpointRoutes } from "./endpoints.ts";
+import { networkCheckRoutes } from "./network_check.ts";
 import { networkRoutes } from "./networks.ts";
 import { nodeRoutes } from "./nodes.ts";
-import type { Control } from "./ports.ts";
+import type { Control, Incarnation } from "./ports.ts";
 import { ApiProblem } from "./problem.ts";
 import type { Route } from "./route.ts";
 import { selfRoutes } from "./self.ts";
@@ -38,6 +39,7 @@ export function clusterAppRoutes(version: string): readonly Route<ClusterContext
   const routes: readonly Route<ClusterContext>[] = [
     ...clusterRoutes,
     ...networkRoutes,
+    ...networkCheckRoutes,
     ...endpointRoutes,
     ...nodeRoutes,
     ...tokenRoutes,
@@ -56,8 +58,17 @@ export function clusterAppRoutes(version: string): readonly Route<ClusterContext
 export function createClusterApp(control: Control, options: AppOptions): ClusterApp {
   const served = new Served<ClusterContext>({
     routes: clusterAppRoutes(options.agentVersion),
-    admit: ({ access, method, path }, { principal }) => {
-      if (access !== "local-root") assertAccess(access, principal, `${method} ${path}`);
+    admit: async ({ access, method, path }, { control, principal, incarnation }) => {
+      if (access === "local-root") return;
+      if (principal.kind === "node" && incarnation !== null) control.heard(incarnation);
+      try {
+        assertAccess(access, principal, `${method} ${path}`);
+      } catch (denial) {
+        // A node that is told that it is nobody takes its networks down. Only who leads knows that: one
+        // who is behind, or was deposed, may not have heard of the node yet.
+        await control.read();
+        throw denial;
+      }
     },
     callerOf: ({ principal, peerAddress }) => ({
       principal: formatPrincipal(principal),
@@ -67,11 +78,25 @@ export function createClusterApp(control: Control, options: AppOptions): Cluster
   }, options);
   return {
     fetch: (request, { principal, address }) =>
-      served.fetch(request, { control, principal, peerAddress: address }),
+      served.fetch(request, {
+        control,
+        principal,
+        peerAddress: address,
+        incarnation: incarnationOf(request),
+      }),
     get counters() {
       return served.counters;
     },
   };
+}
+
+/** As a node's link to its leader says it: `1.<id>`. */
+function incarnationOf({ headers }: Request): Incarnation | null {
+  const text = headers.get("agent-incarnation") ?? "";
+  const [, generation, id] = /^([0-9]{1,15})\.([a-z2-7]{26})$/.exec(text) ?? [];
+  return generation === undefined || id === undefined
+    ? null
+    : { generation: Number(generation), id };
 }
 
 function noSuchPath(path: string): ApiProblem {

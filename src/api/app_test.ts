@@ -83,6 +83,7 @@ Deno.test("an endpoint is unattached until its node reports it", async () => {
       attached: [made.json.id],
       gone: [],
       lastError: "no route",
+      ipsec: null,
       number: 1,
       bootKey: null,
       epochs: [],

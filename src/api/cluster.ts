@@ -1,11 +1,13 @@
+import { encodeBase64url } from "../base/mod.ts";
 import type { Settings } from "../state/mod.ts";
 import { valueOf } from "../state/mod.ts";
 import { type ClusterContext, clusterRoute, submit } from "./context.ts";
 import type { StateView } from "./ports.ts";
 import type { Answer, Route } from "./route.ts";
-import { caReply, clusterPatch, clusterView, healthView } from "./schema/cluster.ts";
+import { backupView, caReply, clusterPatch, clusterView, healthView } from "./schema/cluster.ts";
 import { joinReply, joinRequest } from "./schema/node.ts";
 import { noQuery, nothing } from "./schema/parts.ts";
+import { formatTime } from "./time.ts";
 import type { ClusterPatch, ClusterView } from "./types.ts";
 
 const getCluster = clusterRoute({
@@ -48,6 +50,26 @@ const updateCluster = clusterRoute({
     });
     const { settings, settingsRevision } = valueOf("cluster.update", value);
     return answerOf(state, settings, settingsRevision);
+  },
+});
+
+const backup = clusterRoute({
+  method: "POST",
+  path: "/v1/cluster/backup",
+  operationId: "backup",
+  // Each answer is a backup of its own, under a key of its own.
+  repeats: "by-content",
+  summary: "All of the cluster's state, sealed; the key that opens it is shown in this answer only",
+  access: "manager",
+  status: 200,
+  problems: [],
+  body: nothing,
+  query: noQuery,
+  reply: backupView,
+  handle: async ({ context }) => {
+    const { key, bytes, clusterId, revision, writtenAtMs } = await context.control.backup();
+    const file = encodeBase64url(bytes);
+    return { body: { key, clusterId, revision, writtenAt: formatTime(writtenAtMs), file } };
   },
 });
 
@@ -125,6 +147,7 @@ const getReadiness = clusterRoute({
 export const clusterRoutes: readonly Route<ClusterContext>[] = [
   getCluster,
   updateCluster,
+  backup,
   getCa,
   join,
   getHealth,
@@ -140,11 +163,12 @@ function answerOf(state: StateView, settings: Settings, revision: number): Answe
 function changedSettings({ settings = {} }: ClusterPatch): Partial<Settings> {
   const { addressPool, subnetPrefixLength, controlPort } = settings;
   const { certificateValidityMs, keyRotationIntervalMs, epochLimitMs } = settings;
-  const { plainVxlanPort, encryptedVxlanPortBase } = settings;
+  const { managerTiming, plainVxlanPort, encryptedVxlanPortBase } = settings;
   return {
     ...(certificateValidityMs === undefined ? {} : { certificateValidityMs }),
     ...(keyRotationIntervalMs === undefined ? {} : { keyRotationIntervalMs }),
     ...(epochLimitMs === undefined ? {} : { epochLimitMs }),
+    ...(managerTiming === undefined ? {} : { managerTiming }),
     ...(addressPool === undefined ? {} : { addressPool }),
     ...(subnetPrefixLength === undefined ? {} : { subnetPrefixLength }),
     ...(controlPort === undefined ? {} : { controlPort }),

@@ -1,7 +1,7 @@
 import { type Id, isId, type Json, type JsonObject, type Principal } from "../base/mod.ts";
 import type { Command, Network, Node, Outcome } from "../state/mod.ts";
 import { ApiProblem, problemOfRejection } from "./problem.ts";
-import type { Control, Origin, View } from "./ports.ts";
+import type { Control, Incarnation, Origin, View } from "./ports.ts";
 import { type Call, defineRoute, type Route, type RouteSpec } from "./route.ts";
 
 /** What the cluster's routes stand on, and who calls. */
@@ -10,6 +10,8 @@ export interface ClusterContext {
   readonly principal: Principal;
   /** IP address of the peer. */
   readonly peerAddress: string;
+  /** What the caller says of the cluster's incarnation that it lives in; null: nothing. */
+  readonly incarnation: Incarnation | null;
 }
 
 /** A request on the control port. */

@@ -3,7 +3,7 @@ import type { Projection } from "../state/mod.ts";
 import type { ProjectionView } from "./host_types.ts";
 import { ApiProblem } from "./problem.ts";
 import type { Route } from "./route.ts";
-import { hostStatus, planView, projection } from "./schema/host.ts";
+import { followRequest, hostStatus, managerFollowed, planView, projection } from "./schema/host.ts";
 import { healthView } from "./schema/cluster.ts";
 import { noQuery, nothing } from "./schema/parts.ts";
 
@@ -53,6 +53,21 @@ const getProjection = hostRoute({
   },
 });
 
+const follow = hostRoute({
+  method: "POST",
+  path: "/v1/self/managers",
+  operationId: "followManager",
+  repeats: "by-content",
+  summary: "Ask this manager from now on: for a host that knows of none that still answers",
+  access: "local-root",
+  status: 200,
+  problems: [],
+  body: followRequest,
+  query: noQuery,
+  reply: managerFollowed,
+  handle: async ({ context, body }) => ({ body: await context.host.follow(body.address) }),
+});
+
 const getHealth = hostRoute({
   method: "GET",
   path: "/healthz",
@@ -83,5 +98,6 @@ export const hostRoutes: readonly Route<HostContext>[] = [
   getStatus,
   getPlan,
   getProjection,
+  follow,
   getHealth,
 ];

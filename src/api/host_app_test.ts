@@ -6,7 +6,7 @@ import { MAX_BODY_BYTES } from "./input.ts";
 import type { AttachRequest, HostControl, Lease } from "./ports.ts";
 import { type Asked, checkAnswer, type LogLine, requestOf, testLogger } from "./testing_client.ts";
 import { hashOf, refusal, TestControl } from "./testing_control.ts";
-import type { Attachment, HostStatus, PlanView } from "./host_types.ts";
+import type { Attachment, HostStatus, ManagerFollowed, PlanView } from "./host_types.ts";
 
 const ROUTES = hostAppRoutes("0.0.0");
 
@@ -101,12 +101,19 @@ class TestHost implements HostControl {
       applied: hashOf("projection"),
       ready: true,
       lastError: null,
+      manager: null,
+      ipsec: null,
       counters: { repairs: 0 },
     };
   }
 
   projection(): Projection | null {
     return this.newest;
+  }
+
+  follow(address: string): Promise<ManagerFollowed> {
+    if (this.refusal !== null) return Promise.reject(this.refusal);
+    return Promise.resolve({ id: this.newId(), address: `${address}:7443` });
   }
 
   forward(request: Request): Promise<Response> {
@@ -357,6 +364,7 @@ Deno.test("status, plan, projection and health are the host's own", async () => 
     v: 1,
     clusterId: state.clusterId,
     incarnation: state.incarnation,
+    generation: 0,
     node: { id: workerId, index: 2, vtepAddress: "192.0.2.2", bootKey: null },
     networks: [{
       id: client.host.control.newId(),
@@ -410,4 +418,17 @@ Deno.test("a write on the socket is a log line", async () => {
       status: 201,
     },
   }]);
+});
+
+Deno.test("a manager that is to be followed is named by its address, and nothing else", async () => {
+  const client = new HostClient();
+  const path = "/v1/self/managers";
+  const { status, json } = await client.ask("POST", path, { body: { address: "192.0.2.9" } });
+  assert.deepEqual([status, json.address], [200, "192.0.2.9:7443"]);
+  for (const body of [{}, { address: "" }, { address: "192.0.2.9", id: "me" }]) {
+    assert.equal((await client.ask("POST", path, { body })).status, 422);
+  }
+  client.host.refusal = refusal("unavailable", "nobody answers");
+  assert.equal((await client.ask("POST", path, { body: { address: "192.0.2.9" } })).status, 503);
+  assert.deepEqual(client.host.forwarded, []);
 });

@@ -1,5 +1,10 @@
 import type { Id, JsonObject, MacText } from "../base/mod.ts";
-import type { ProjectedEncryption, ProjectedNetwork, Projection } from "../state/mod.ts";
+import type {
+  ProjectedEncryption,
+  ProjectedNetwork,
+  Projection,
+  ReportedIpsec,
+} from "../state/mod.ts";
 import type { Timestamp } from "./types.ts";
 
 /** One network of an {@linkcode AttachmentRequest}. */
@@ -10,6 +15,34 @@ export interface AttachmentNetworkRequest {
   readonly ip?: string | undefined;
   /** Name of the interface in the workload; by default the first free `ethN`. */
   readonly interface?: string | undefined;
+}
+
+/** Body of `POST /v1/self/managers`. */
+export interface FollowRequest {
+  /** Of a manager: `192.0.2.1`, or with a port. */
+  readonly address: string;
+}
+
+/** A manager that was found there, and is of this host's cluster. */
+export interface ManagerFollowed {
+  /** Its node. */
+  readonly id: Id;
+  /** With its port. */
+  readonly address: string;
+}
+
+/** Body of `POST /v1/self/managers`. */
+export interface FollowRequest {
+  /** Of a manager: `192.0.2.1`, or with a port. */
+  readonly address: string;
+}
+
+/** A manager that was found there, and is of this host's cluster. */
+export interface ManagerFollowed {
+  /** Its node. */
+  readonly id: Id;
+  /** With its port. */
+  readonly address: string;
 }
 
 /** Body of `POST /v1/attachments`. Exactly one of `netns` and `pid`. */
@@ -91,6 +124,26 @@ export interface ProjectionView extends Omit<Projection, "networks"> {
   readonly networks: readonly ShownNetwork[];
 }
 
+/** What a manager knows of itself and of the others, whether they can be reached or not. */
+export interface OwnManager {
+  /** What it is doing. */
+  readonly role: "leader" | "follower" | "candidate";
+  /** The newest that it knows. */
+  readonly term: number;
+  /** Who leads, as far as it knows. */
+  readonly leaderId: Id | null;
+  /** The last entry in its log. */
+  readonly lastIndex: number;
+  /** All up to here is decided, as far as it knows. */
+  readonly commitIndex: number;
+  /** All up to here is in its state. */
+  readonly appliedIndex: number;
+  /** Who decides. */
+  readonly voters: readonly Id[];
+  /** Who receives everything and decides nothing yet. */
+  readonly learners: readonly Id[];
+}
+
 /** Answer of `GET /v1/self`: how this host is, whether a manager can be reached or not. */
 export interface HostStatus {
   /** This node. */
@@ -121,6 +174,10 @@ export interface HostStatus {
   readonly ready: boolean;
   /** Why the kernel does not have all of it, in its own words. */
   readonly lastError: string | null;
+  /** Null: this host is no manager, or what it needs for that is lost. */
+  readonly manager: OwnManager | null;
+  /** What IPsec has carried and refused; null: this host is on no encrypted network. */
+  readonly ipsec: ReportedIpsec | null;
   /** What each part says of itself, for one who looks for a fault. */
   readonly counters: JsonObject;
 }

@@ -13,12 +13,14 @@
  * no by throwing any `Error` that has such a `code` (see {@linkcode PortError}); every other error
  * is a defect and is answered 500, its text in the log only.
  *
- * A network's secrets, and tokens' but for the one answer to whoever makes one, are in no answer.
+ * A network's secrets, and tokens' but for the one answer to whoever makes one, are in no answer but a
+ * backup, sealed.
  *
  * Headers beside the standard ones: `Agent-Leader` of a 421 is the leader's address;
  * `Agent-Request: <id>;from=<ms>` comes from a node that forwards a request whose client gave no
  * `Idempotency-Key`, with an id that the node has drawn and the state time as it knows it: so it
- * may send the request again when an answer is lost.
+ * may send the request again when an answer is lost. `Agent-Incarnation: <generation>.<id>` is which life
+ * of the cluster the calling node is in: a manager that leads an earlier one answers 503.
  *
  * A command line imports types from here, nothing else: the schemas behind them cost time to load.
  *

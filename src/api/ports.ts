@@ -2,21 +2,30 @@ import type { Id, Principal } from "../base/mod.ts";
 import type {
   CertifyReply,
   CertifyRequest,
+  CheckReport,
   Command,
   CommandBodies,
   Endpoint,
   JoinReply,
   JoinRequest,
   Network,
+  NetworkCheck,
   Node,
   NodeReport,
   Outcome,
   Projection,
+  ReportedIpsec,
   ReportReply,
   Settings,
   Token,
 } from "../state/mod.ts";
-import type { Attachment, AttachmentRequest, HostStatus, PlanView } from "./host_types.ts";
+import type {
+  Attachment,
+  AttachmentRequest,
+  HostStatus,
+  ManagerFollowed,
+  PlanView,
+} from "./host_types.ts";
 import type { CaReply } from "./types.ts";
 
 /** Who wants a change, and what makes a second try the same request. */
@@ -81,10 +90,17 @@ export interface Control {
    * nothing is written. Needs no quorum.
    */
   stateTimeMs(): number;
+  /**
+   * A member has heard of this incarnation. Throws `unavailable` when this manager leads, and leads an
+   * earlier one or another beside it: nothing of that may be answered, or done.
+   */
+  heard(incarnation: Incarnation): void;
   /** The trusted roots as this manager knows them; every manager answers, also without a quorum. */
   ca(): CaReply;
   /** The state, linearizable: all that was acknowledged before the call is in it. */
   read(): Promise<View>;
+  /** All of the state as it is now, sealed; the key is drawn for this answer, and kept nowhere. */
+  backup(): Promise<Backup>;
   /**
    * Proposes the command and answers when it is committed and applied. Made a second time (same
    * principal, request id and body hash), it answers the outcome of the first.
@@ -106,6 +122,13 @@ export interface Control {
   join(request: JoinRequest, peerAddress: string): Promise<JoinReply>;
   /** Issues a certificate to a member, or to one who is recovering, for a new key. */
   certify(principal: NodePrincipal, request: CertifyRequest): Promise<CertifyReply>;
+  /**
+   * Has the hosts of an encrypted network probe each other, and does not wait for them; joins a check that is
+   * running.
+   */
+  checkNetwork(networkId: Id): Promise<NetworkCheck>;
+  /** Takes what a node has found in a check. */
+  checked(nodeId: Id, report: CheckReport): Promise<void>;
   /** Takes a node's report. */
   report(nodeId: Id, report: NodeReport): Promise<ReportReply>;
   /**
@@ -113,6 +136,28 @@ export interface Control {
    * when a newer stream of that node has taken its place, or when this manager leads no more.
    */
   openStream(nodeId: Id, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+}
+
+/** All of the state, sealed. */
+export interface Backup {
+  /** `AGTBAK-1-…`: opens it. */
+  readonly key: string;
+  /** The file. */
+  readonly bytes: Uint8Array;
+  /** Whose it is. */
+  readonly clusterId: Id;
+  /** Of the state in it. */
+  readonly revision: number;
+  /** State time, ms, of the last entry in it. */
+  readonly writtenAtMs: number;
+}
+
+/** A life of the cluster. */
+export interface Incarnation {
+  /** How many there were before it. */
+  readonly generation: number;
+  /** Drawn. */
+  readonly id: Id;
 }
 
 /** A principal that is, or was, a member. */
@@ -126,6 +171,30 @@ export interface View {
   liveness(nodeId: Id): Liveness;
   /** What holders of an encrypted network's keys have told, ordered by node; none when it is not one. */
   members(networkId: Id): readonly MemberReport[];
+  /** The newest check of an encrypted network, be it running; null: none in this leadership. */
+  check(networkId: Id): NetworkCheck | null;
+  /** How it stands with the managers. */
+  quorum(): Quorum;
+}
+
+/** What the leader knows of those who decide. */
+export interface Quorum {
+  /** Of the leader. */
+  readonly term: number;
+  /** Who it is. */
+  readonly leaderId: Id;
+  /** All up to here is decided. */
+  readonly commitIndex: number;
+  /** How many that are heard now may fail. */
+  readonly mayLose: number;
+  /** The others; a manager that the state names may be missing. */
+  readonly members: readonly {
+    readonly id: Id;
+    readonly voter: boolean;
+    readonly isHeard: boolean;
+    readonly silentMs: number;
+    readonly lag: number;
+  }[];
 }
 
 /** What a holder of a network's keys has told of them. */
@@ -151,6 +220,8 @@ export interface Liveness {
   readonly lastSeenAtMs: number | null;
   /** Why the node's kernel does not have all that it should, in its own words. */
   readonly lastError: string | null;
+  /** What its IPsec has carried and refused. */
+  readonly ipsec: ReportedIpsec | null;
   /** Endpoints of the node that are attached to a workload. */
   readonly attached: ReadonlySet<Id>;
 }
@@ -232,6 +303,12 @@ export interface HostControl {
   plan(): Promise<PlanView>;
   /** How this host is. */
   status(): HostStatus | Promise<HostStatus>;
+  /**
+   * Makes the manager at this address the one that is asked from now on, also after a restart. Rejects
+   * with `invalid-value` when that is no address, and with `unavailable` when no manager of this host's
+   * cluster answers there; then nothing has changed.
+   */
+  follow(address: string): Promise<ManagerFollowed>;
   /** The newest projection that has come from a leader. */
   projection(): Projection | null;
   /**

@@ -117,6 +117,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   "unavailable": { status: 503, title: "Not available now" },
   "busy": { status: 429, title: "Too many requests at once" },
   "internal": { status: 500, title: "A defect of the agent" },
+  "quorum-at-risk": { status: 409, title: "The managers that are left could decide nothing" },
   "csr-rejected": { status: 422, title: "The certificate signing request was refused" },
   "address-unreachable": { status: 422, title: "The address does not answer" },
   "clock-skewed": { status: 422, title: "The clocks differ" },

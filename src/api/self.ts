@@ -3,6 +3,7 @@ import { assert } from "../base/mod.ts";
 import { type ClusterContext, clusterRoute } from "./context.ts";
 import type { NodePrincipal } from "./ports.ts";
 import type { Route } from "./route.ts";
+import { checkReport } from "./schema/check.ts";
 import { certifyReply, certifyRequest, nodeReport, reportReply } from "./schema/node.ts";
 import { noQuery, nothing } from "./schema/parts.ts";
 
@@ -51,6 +52,26 @@ const report = clusterRoute({
   }),
 });
 
+const check = clusterRoute({
+  method: "POST",
+  path: "/v1/self/check",
+  operationId: "reportCheck",
+  repeats: "by-content",
+  summary: "What the calling node has found in a check that the leader ordered",
+  access: "node",
+  status: 204,
+  audit: "never",
+  bodyLimitBytes: MAX_REPORT_BYTES,
+  problems: [],
+  body: checkReport,
+  query: noQuery,
+  reply: nothing,
+  handle: async ({ context, body }) => {
+    await context.control.checked(nodeOf(context.principal).id, body);
+    return { body: undefined };
+  },
+});
+
 const certify = clusterRoute({
   method: "POST",
   path: "/v1/self/certificate",
@@ -69,7 +90,7 @@ const certify = clusterRoute({
 });
 
 /** `/v1/self`: what a node asks with its own certificate. */
-export const selfRoutes: readonly Route<ClusterContext>[] = [openStream, report, certify];
+export const selfRoutes: readonly Route<ClusterContext>[] = [openStream, report, check, certify];
 
 /** The routes' access rules let in nobody else. */
 function nodeOf(principal: Principal): NodePrincipal & { readonly id: Id } {

@@ -37,7 +37,7 @@ export interface AppCounters {
 export interface Door<Context> {
   readonly routes: readonly Route<Context>[];
   /** Whether the caller may call the route. @throws {PortError} when not */
-  admit(route: Route<Context>, context: Context): void;
+  admit(route: Route<Context>, context: Context): void | Promise<void>;
   /** Who calls, for log lines. */
   callerOf(context: Context): { readonly principal: string; readonly peer: string };
   /** Answers for a path that no route has. */
@@ -118,7 +118,7 @@ export class Served<Context extends object> {
       if (input.request.method === "HEAD" && route.streamType !== undefined) {
         throw methodNotAllowed(route.path, [route], "HEAD would open a stream");
       }
-      this.#door.admit(route, input.context);
+      await this.#door.admit(route, input.context);
       const response = await route.run(input);
       this.#log(route, input, { status: response.status });
       return response;

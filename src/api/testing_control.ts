@@ -11,11 +11,13 @@ import { encodeUtf8 } from "../base/mod.ts";
 import {
   type CertifyReply,
   type CertifyRequest,
+  type CheckReport,
   ClusterState,
   type Command,
   type Entry,
   type JoinReply,
   type JoinRequest,
+  type NetworkCheck,
   type NodeFacts,
   type NodeReport,
   type Outcome,
@@ -24,11 +26,14 @@ import {
   valueOf,
 } from "../state/mod.ts";
 import type {
+  Backup,
   Control,
+  Incarnation,
   Liveness,
   MemberReport,
   NetworkWriteRequest,
   NodePrincipal,
+  Quorum,
   RotateRequest,
   TokenOutcome,
   TokenWriteRequest,
@@ -41,6 +46,7 @@ export const SETTINGS: Settings = {
   certificateValidityMs: 90 * 24 * 3_600_000,
   keyRotationIntervalMs: 12 * 3_600_000,
   epochLimitMs: 24 * 3_600_000,
+  managerTiming: "local",
   addressPool: "10.64.0.0/11",
   subnetPrefixLength: 24,
   controlPort: 7443,
@@ -66,6 +72,12 @@ export class TestControl implements Control {
   readonly written: WriteRequest[] = [];
   readonly alive = new Map<Id, Liveness>();
   readonly told = new Map<Id, readonly MemberReport[]>();
+  /** Incarnations that callers say they live in. */
+  readonly incarnations: Incarnation[] = [];
+  /** What the leader knows of other managers. */
+  followers: Quorum["members"] = [];
+  readonly checks = new Map<Id, NetworkCheck>();
+  readonly checkReports: (readonly [Id, CheckReport])[] = [];
   /** Secrets that were drawn. */
   readonly secrets: string[] = [];
   /** Thrown by what would begin an epoch. */
@@ -111,6 +123,17 @@ export class TestControl implements Control {
     return Math.max(this.nowMs, this.state.timeMs);
   }
 
+  heard(incarnation: Incarnation): void {
+    this.incarnations.push(incarnation);
+    if (this.refusal !== null) throw this.refusal;
+  }
+
+  backup(): Promise<Backup> {
+    const { clusterId, revision, timeMs: writtenAtMs } = this.state;
+    const bytes = encodeUtf8("sealed");
+    return Promise.resolve({ key: "AGTBAK-1-key-check", bytes, clusterId, revision, writtenAtMs });
+  }
+
   ca(): CaReply {
     return { v: 1, clusterId: this.state.clusterId, roots: this.state.authority.roots };
   }
@@ -121,8 +144,16 @@ export class TestControl implements Control {
       state: this.state,
       liveness: (nodeId) =>
         this.alive.get(nodeId) ??
-          { alive: false, lastSeenAtMs: null, lastError: null, attached: new Set() },
+          { alive: false, lastSeenAtMs: null, lastError: null, ipsec: null, attached: new Set() },
       members: (networkId) => this.told.get(networkId) ?? [],
+      quorum: () => ({
+        term: 7,
+        leaderId: this.managerId,
+        commitIndex: 42,
+        mayLose: 0,
+        members: this.followers,
+      }),
+      check: (networkId) => this.checks.get(networkId) ?? null,
     };
   }
 
@@ -175,6 +206,7 @@ export class TestControl implements Control {
       certificate: bytesText("certificate"),
       roots: this.state.authority.roots,
       managers: [{ id: this.managerId, address: "192.0.2.1:7443" }],
+      incarnation: this.state.incarnation,
       stateTimeMs: this.stateTimeMs(),
     };
   }
@@ -184,12 +216,34 @@ export class TestControl implements Control {
     return { v: 1, certificate: bytesText("certificate"), roots: this.state.authority.roots };
   }
 
+  async checkNetwork(networkId: Id): Promise<NetworkCheck> {
+    await this.#lead();
+    const check: NetworkCheck = {
+      checkId: this.newId(),
+      networkId,
+      cause: "asked",
+      startedAtMs: this.nowMs,
+      finishedAtMs: null,
+      directions: 0,
+      passed: 0,
+      verdicts: [],
+    };
+    this.checks.set(networkId, check);
+    return check;
+  }
+
+  async checked(nodeId: Id, report: CheckReport): Promise<void> {
+    await this.#lead();
+    this.checkReports.push([nodeId, report]);
+  }
+
   async report(nodeId: Id, report: NodeReport): Promise<ReportReply> {
     await this.#lead();
     this.alive.set(nodeId, {
       alive: true,
       lastSeenAtMs: this.nowMs,
       lastError: report.lastError,
+      ipsec: report.ipsec,
       attached: new Set(report.attached),
     });
     return { v: 1, stateTimeMs: this.stateTimeMs(), seenBefore: 0 };

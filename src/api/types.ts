@@ -1,5 +1,11 @@
 import type { Id, MacText } from "../base/mod.ts";
-import type { AllowedNodes, Labels, Settings } from "../state/mod.ts";
+import type {
+  AllowedNodes,
+  DirectionVerdict,
+  Labels,
+  ReportedIpsec,
+  Settings,
+} from "../state/mod.ts";
 
 /** RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`. */
 export type Timestamp = string;
@@ -82,6 +88,29 @@ export interface EncryptionView {
   readonly epochs: readonly EpochView[];
   /** Nodes with an endpoint on it that have told this leader nothing of their SAs yet. */
   readonly silent: readonly Id[];
+}
+
+/**
+ * A check of an encrypted network: its hosts send each other real packets, small ones and ones as large as
+ * its MTU allows.
+ */
+export interface NetworkCheckView {
+  /** For its whole life. */
+  readonly id: Id;
+  /** Which network. */
+  readonly networkId: Id;
+  /** Somebody asked for it, or a pair of hosts was new on the network: then only such pairs are checked. */
+  readonly cause: "asked" | "new-pair";
+  /** Clock of the leader. */
+  readonly startedAt: Timestamp;
+  /** Null: it is still running. */
+  readonly finishedAt: Timestamp | null;
+  /** Directions that were checked, two for each pair; 0 when fewer than two hosts are on the network. */
+  readonly directions: number;
+  /** Those in which both sizes came through. */
+  readonly passed: number;
+  /** Those with a fault first; no more than 1,000. */
+  readonly verdicts: readonly DirectionVerdict[];
 }
 
 /** Merge patch of labels: null removes one label, or all. */
@@ -171,6 +200,8 @@ export interface EndpointsReply {
 export interface NodePatch {
   /** A label that is null is removed; null for all of them removes all. */
   readonly labels?: LabelsPatch | undefined;
+  /** A manager decides with the others and keeps all of the cluster's state. */
+  readonly role?: "manager" | "worker" | undefined;
 }
 
 /** A certificate of a node. */
@@ -219,6 +250,8 @@ export interface NodeView {
   readonly lastSeenAt: Timestamp | null;
   /** Why its kernel does not have all that it should. */
   readonly lastError: string | null;
+  /** What its IPsec has carried and refused; null: it is on no encrypted network, or has not told. */
+  readonly ipsec: ReportedIpsec | null;
 }
 
 /** Body of `POST /v1/tokens`. */
@@ -269,6 +302,55 @@ export interface ClusterView {
   readonly settings: Settings;
   /** Of the last change of settings. */
   readonly revision: number;
+}
+
+/** Answer to `POST /v1/cluster/backup`. */
+export interface BackupView {
+  /** `AGTBAK-1-…`: the only thing that opens it. Nobody keeps it but who asked. */
+  readonly key: string;
+  /** Whose it is. */
+  readonly clusterId: Id;
+  /** Of the state in it. */
+  readonly revision: number;
+  /** When the last entry in it was written. */
+  readonly writtenAt: string;
+  /** The file, base64url. */
+  readonly file: string;
+}
+
+/** A manager, as the one that leads knows it. */
+export interface ManagerView {
+  /** The node. */
+  readonly id: Id;
+  /** As the cluster knows it. */
+  readonly hostname: string;
+  /** Where it listens. */
+  readonly controlAddress: string;
+  /**
+   * `leader`; `voter`: decides; `learner`: receives everything and decides nothing yet; `joining`: the
+   * leader has not begun with it.
+   */
+  readonly standing: "leader" | "voter" | "learner" | "joining";
+  /** Whether the leader hears it. */
+  readonly heard: boolean;
+  /** Time since it was last heard; null of one that is not there yet. */
+  readonly silentMs: number | null;
+  /** Entries that it is behind the leader's log; null of one that is not there yet. */
+  readonly lag: number | null;
+}
+
+/** Answer of `GET /v1/managers`. */
+export interface ManagersView {
+  /** Of the leader; each election begins another one. */
+  readonly term: number;
+  /** The manager that leads, and that answers this. */
+  readonly leaderId: Id;
+  /** All up to this entry of the log is decided. */
+  readonly commitIndex: number;
+  /** How many of those that are heard now may fail, and the rest still decides. */
+  readonly mayLose: number;
+  /** Ordered by id. */
+  readonly items: readonly ManagerView[];
 }
 
 /** Answer of `GET /v1/ca`: nothing in it is secret. */

@@ -1,7 +1,11 @@
 import type {
+  BackupView,
   EndpointRequest,
   EndpointView,
   HostStatus,
+  ManagerFollowed,
+  ManagersView,
+  NetworkCheckView,
   NetworkRequest,
   NetworkView,
   NodePatch,
@@ -33,6 +37,21 @@ export class AgentClient {
     return this.#get("/v1/self");
   }
 
+  /** `GET /v1/managers` */
+  managers(): Promise<ManagersView> {
+    return this.#get("/v1/managers");
+  }
+
+  /** `POST /v1/self/managers` */
+  follow(address: string): Promise<ManagerFollowed> {
+    return this.#send("POST", "/v1/self/managers", { address });
+  }
+
+  /** `POST /v1/cluster/backup` */
+  backup(): Promise<BackupView> {
+    return this.#json({ method: "POST", target: "/v1/cluster/backup" });
+  }
+
   /** `GET /v1/plan` */
   plan(): Promise<PlanView> {
     return this.#get("/v1/plan");
@@ -59,6 +78,19 @@ export class AgentClient {
       method: "POST",
       target: `/v1/networks/${encodeURIComponent(network)}/rotate`,
     });
+  }
+
+  /** `POST /v1/networks/{network}/check` */
+  checkNetwork(network: string): Promise<NetworkCheckView> {
+    return this.#json({
+      method: "POST",
+      target: `/v1/networks/${encodeURIComponent(network)}/check`,
+    });
+  }
+
+  /** `GET /v1/networks/{network}/check` */
+  networkCheck(network: string): Promise<NetworkCheckView> {
+    return this.#get(`/v1/networks/${encodeURIComponent(network)}/check`);
   }
 
   /** `DELETE /v1/networks/{network}` */

@@ -47,9 +47,9 @@ function describe(error: unknown): string {
     : oneLine(error.message);
 }
 
-/** `agent join ADDRESS AGTKN-1-…` is a mistake that would otherwise be quoted. */
+/** `agent join ADDRESS AGTKN-1-…` is a mistake that would otherwise be quoted; a recovery key is one, too. */
 function withoutTokens(text: string): string {
-  return text.replace(/AGTKN-[\w-]+/g, "AGTKN-…");
+  return text.replace(/(AGTKN|AGTBAK)-[\w-]+/g, "$1-…");
 }
 
 function oneLine(text: string): string {

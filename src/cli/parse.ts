@@ -2,8 +2,10 @@ import { or } from "@optique/core/constructs";
 import { runParserSync } from "@optique/core/facade";
 import { formatMessage, lineBreak, type Message, message } from "@optique/core/message";
 import type { Usage } from "@optique/core/usage";
+import { backup } from "./commands/backup.ts";
 import { endpoint } from "./commands/endpoint.ts";
 import { exec } from "./commands/exec.ts";
+import { follow } from "./commands/follow.ts";
 import { leave } from "./commands/leave.ts";
 import { init, join } from "./commands/membership.ts";
 import { network } from "./commands/network.ts";
@@ -23,8 +25,8 @@ export type Parsed =
 
 /** Every command but `completions`, which is the library's own. */
 const commands = or(
-  or(init, join, run, leave, status),
-  or(network, endpoint, exec, node, token, plan),
+  or(init, join, run, leave, status, backup),
+  or(network, endpoint, exec, node, token, plan, follow),
 );
 
 const WIDTH = 100;

@@ -35,6 +35,54 @@ export interface JoinOptions extends BeginOptions {
   readonly token: string;
 }
 
+/** How to recover the cluster of this manager, of which too few others are left. */
+export interface RecoverOptions extends Directories, Pick<BeginOptions, "start" | "service"> {
+  /** `look`: only say what would be kept and what not. */
+  readonly mode: "recover" | "look";
+}
+
+/** How to restore a cluster on a fresh host. */
+export interface RestoreOptions extends BeginOptions {
+  /** Path of what `agent backup` has written. */
+  readonly file: string;
+  /** `AGTBAK-1-…`: a secret. */
+  readonly key: string;
+}
+
+/** What becomes of a cluster that is recovered or restored. */
+export interface RecoveryReport {
+  /** The cluster. */
+  readonly clusterId: string;
+  /** The life that begins, and how many there were before it. */
+  readonly incarnation: { readonly generation: number; readonly id: string };
+  /** What goes on. */
+  readonly kept: {
+    /** Of the state before. */
+    readonly revision: number;
+    /** When its last entry was written, ms. */
+    readonly writtenAtMs: number;
+    /** How many. */
+    readonly nodes: number;
+    /** How many. */
+    readonly networks: number;
+    /** How many. */
+    readonly endpoints: number;
+  };
+  /** What does not. */
+  readonly discarded: {
+    /** Hostnames. */
+    readonly managers: readonly string[];
+    /** On those managers. */
+    readonly endpoints: number;
+    /** How many. */
+    readonly tokens: number;
+  };
+  /** How many encrypted networks begin with new keys. */
+  readonly rekeyed: number;
+  /** Entries that are kept, though nobody may have been told that they were done. */
+  readonly uncommitted: number;
+}
+
 /** How to run. */
 export interface RunOptions extends Directories {
   /** The least important lines that are still logged. */
@@ -74,6 +122,21 @@ export interface Lifecycle {
   init(options: InitOptions, say: Say): Promise<Membership>;
   /** Makes this host a node of an existing cluster. */
   join(options: JoinOptions, say: Say): Promise<Membership>;
+  /**
+   * Makes this manager the only one of its cluster. `tell` hears what is kept and what not, before the
+   * agent is started. Null when it was only to look.
+   */
+  recover(
+    options: RecoverOptions,
+    say: Say,
+    tell: (report: RecoveryReport) => void,
+  ): Promise<Membership | null>;
+  /** Makes this host the only manager of the cluster in a backup. `tell` is as in `recover`. */
+  restore(
+    options: RestoreOptions,
+    say: Say,
+    tell: (report: RecoveryReport) => void,
+  ): Promise<Membership>;
   /** Runs the node until it is told to stop; resolves with the exit code. */
   run(options: RunOptions): Promise<number>;
   /**
@@ -131,12 +194,19 @@ export interface Process {
   readonly pid: number;
   /** As a command gets it. */
   environment(): Readonly<Record<string, string>>;
+  /** A secret from the environment, which no process that is started from now on inherits. */
+  takeVariable(name: string): string | undefined;
   /** For what was asked for. */
   readonly stdout: TextOutput;
   /** For everything else. */
   readonly stderr: TextOutput;
   /** The whole of a text file; of standard input for `-`. */
   readText(path: string): string;
+  /**
+   * Makes a file that only its owner may read; whole and durable when it returns. Throws when there is
+   * one; no part of a file is left then.
+   */
+  writeNewFile(path: string, bytes: Uint8Array): void;
   /** Resolves with true when anything comes on standard input, with false at its end. */
   inputComes(): Promise<boolean>;
   /** Writes a few bytes to an inherited descriptor, and closes it. */

@@ -18,6 +18,7 @@ export interface Given {
   readonly files?: Readonly<Record<string, string>>;
   readonly environment?: Readonly<Record<string, string>>;
   readonly onLast?: (fd: number, text: string) => void;
+  readonly onFile?: (path: string, bytes: Uint8Array) => void;
   /** Whether anything comes on standard input. */
   readonly input?: Promise<boolean>;
 }
@@ -44,6 +45,11 @@ export function portsOf(given: Given): { ports: Ports; said: { stdout: string; s
         if (text === undefined) throw new Deno.errors.NotFound(`${path} is not there`);
         return text;
       },
+      takeVariable: (name) => given.environment?.[name],
+      writeNewFile: (path, bytes) => {
+        if (given.onFile === undefined) throw new TypeError("no file is expected here");
+        given.onFile(path, bytes);
+      },
       inputComes: () => given.input ?? Promise.reject(new TypeError("no input is expected here")),
       writeLast: (fd, text) => {
         given.onLast?.(fd, text);
@@ -62,6 +68,8 @@ export function portsOf(given: Given): { ports: Ports; said: { stdout: string; s
 const nothingLives: Lifecycle = {
   init: () => Promise.reject(new TypeError("init is not expected here")),
   join: () => Promise.reject(new TypeError("join is not expected here")),
+  recover: () => Promise.reject(new TypeError("recover is not expected here")),
+  restore: () => Promise.reject(new TypeError("restore is not expected here")),
   run: () => Promise.reject(new TypeError("run is not expected here")),
   leave: () => Promise.reject(new TypeError("leave is not expected here")),
 };

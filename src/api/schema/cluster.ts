@@ -1,10 +1,12 @@
 import * as z from "zod";
 import type { Settings } from "../../state/mod.ts";
 import type {
+  BackupView,
   CaReply,
   ClusterPatch,
   ClusterView,
   HealthView,
+  ManagersView,
   TokenCreated,
   TokenRequest,
   TokenView,
@@ -16,6 +18,7 @@ const settingFields = {
   certificateValidityMs: wholeNumber,
   keyRotationIntervalMs: wholeNumber,
   epochLimitMs: wholeNumber,
+  managerTiming: z.enum(["local", "wide-area"]),
   addressPool: addressText,
   subnetPrefixLength: wholeNumber,
   controlPort: wholeNumber,
@@ -42,11 +45,41 @@ export const clusterView: z.ZodType<ClusterView> = named(
   }),
 );
 
+export const backupView: z.ZodType<BackupView> = named(
+  "Backup",
+  z.strictObject({
+    key: z.string().regex(/^AGTBAK-1-/),
+    clusterId: id,
+    revision: wholeNumber,
+    writtenAt: timestamp,
+    file: z.string().regex(/^[A-Za-z0-9_-]+$/),
+  }),
+);
+
 export const caReply: z.ZodType<CaReply> = z.strictObject({
   v: z.literal(1),
   clusterId: id,
   roots: z.array(bytesText(16384)).max(16),
 });
+
+export const managersView: z.ZodType<ManagersView> = named(
+  "Managers",
+  z.strictObject({
+    term: wholeNumber,
+    leaderId: id,
+    commitIndex: wholeNumber,
+    mayLose: wholeNumber,
+    items: z.array(z.strictObject({
+      id,
+      hostname: z.string(),
+      controlAddress: z.string(),
+      standing: z.enum(["leader", "voter", "learner", "joining"]),
+      heard: z.boolean(),
+      silentMs: wholeNumber.nullable(),
+      lag: wholeNumber.nullable(),
+    })),
+  }),
+);
 
 export const healthView: z.ZodType<HealthView> = z.strictObject({ status: z.literal("ok") });
 

@@ -2,12 +2,15 @@ import * as z from "zod";
 import type {
   Attachment,
   AttachmentRequest,
+  FollowRequest,
   HostStatus,
+  ManagerFollowed,
   PlanView,
   ProjectionView,
   ShownEncryption,
 } from "../host_types.ts";
 import { MAX_ENDPOINTS } from "./endpoint.ts";
+import { reportedIpsec } from "./node.ts";
 import {
   addressText,
   bytesText,
@@ -96,6 +99,17 @@ export const hostStatus: z.ZodType<HostStatus> = named(
     applied: z.string().nullable(),
     ready: z.boolean(),
     lastError: z.string().nullable(),
+    manager: z.strictObject({
+      role: z.enum(["leader", "follower", "candidate"]),
+      term: wholeNumber,
+      leaderId: id.nullable(),
+      lastIndex: wholeNumber,
+      commitIndex: wholeNumber,
+      appliedIndex: wholeNumber,
+      voters: z.array(id),
+      learners: z.array(id),
+    }).nullable(),
+    ipsec: reportedIpsec.nullable(),
     counters: jsonObject,
   }),
 );
@@ -119,6 +133,7 @@ export const projection: z.ZodType<ProjectionView> = named(
     v: z.literal(1),
     clusterId: id,
     incarnation: id,
+    generation: wholeNumber,
     node: z.strictObject({
       id,
       index: wholeNumber,
@@ -158,4 +173,14 @@ export const projection: z.ZodType<ProjectionView> = named(
     goneUpTo: wholeNumber,
     digest: z.string(),
   }),
+);
+
+export const followRequest: z.ZodType<FollowRequest> = named(
+  "FollowRequest",
+  z.strictObject({ address: z.string().min(1).max(64) }),
+);
+
+export const managerFollowed: z.ZodType<ManagerFollowed> = named(
+  "ManagerFollowed",
+  z.strictObject({ id, address: z.string().max(64) }),
 );

@@ -7,6 +7,8 @@ import type {
   NodeFacts,
   NodeReport,
   ReportedEpochs,
+  ReportedIpsec,
+  ReportedRefusal,
   ReportReply,
 } from "../../state/mod.ts";
 import type { NodePatch, NodeView } from "../types.ts";
@@ -34,12 +36,13 @@ const roots = z.array(certificate).max(16);
 
 export const nodePatch: z.ZodType<NodePatch> = named(
   "NodePatch",
-  z.strictObject({ labels: labelsPatch.optional() }),
+  z.strictObject({ labels: labelsPatch.optional(), role: role.optional() }),
 );
 
 /** What a patch can change, after it was merged. */
-export const patchedNode: z.ZodType<{ readonly labels?: Record<string, string> | undefined }> = z
-  .strictObject({ labels: z.record(z.string(), z.string()).optional() });
+export const patchedNode: z.ZodType<
+  { readonly labels?: Record<string, string> | undefined; readonly role: "manager" | "worker" }
+> = z.strictObject({ labels: z.record(z.string(), z.string()).optional(), role });
 
 const factFields = {
   hostname: z.string().min(1).max(253),
@@ -53,6 +56,39 @@ const factFields = {
 };
 
 const facts: z.ZodType<NodeFacts> = z.strictObject(factFields);
+
+/** As many as there are slots. */
+const MAX_ENCRYPTED = 8192;
+const packets = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const faults = { replays: packets, integrityFailures: packets };
+
+/** Packets that were refused, and what that means. */
+export const reportedRefusal: z.ZodType<ReportedRefusal> = z.strictObject({
+  name: shortText,
+  networkName: shortText.nullable(),
+  packets,
+  meaning: longText,
+});
+
+/** What a host's kernel has counted of IPsec. */
+export const reportedIpsec: z.ZodType<ReportedIpsec> = named(
+  "IpsecCounters",
+  z.strictObject({
+    networks: z.array(z.strictObject({
+      networkId: id,
+      networkName: shortText,
+      sentPackets: packets,
+      sentBytes: packets,
+      receivedPackets: packets,
+      receivedBytes: packets,
+      ...faults,
+      faulty: z.array(z.strictObject({ nodeId: id, ...faults })).max(16),
+    })).max(256),
+    refused: z.array(reportedRefusal).max(128),
+    guardLack: longText.nullable(),
+    unreadable: longText.nullable(),
+  }),
+);
 
 export const nodeView: z.ZodType<NodeView> = named(
   "Node",
@@ -68,6 +104,7 @@ export const nodeView: z.ZodType<NodeView> = named(
     alive: z.boolean(),
     lastSeenAt: timestamp.nullable(),
     lastError: longText.nullable(),
+    ipsec: reportedIpsec.nullable(),
   }),
 );
 
@@ -92,6 +129,7 @@ export const joinReply: z.ZodType<JoinReply> = named(
     certificate,
     roots,
     managers: z.array(z.strictObject({ id, address: controlAddress })),
+    incarnation: id,
     stateTimeMs: wholeNumber,
   }),
 );
@@ -114,8 +152,6 @@ export const certifyReply: z.ZodType<CertifyReply> = named(
 const ids = z.array(id);
 const digest = bytesText(43);
 
-/** As many as there are slots. */
-const MAX_ENCRYPTED = 8192;
 const epoch = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
 
 const reportedEpochs: z.ZodType<ReportedEpochs> = z.strictObject({
@@ -144,6 +180,7 @@ export const nodeReport: z.ZodType<NodeReport> = named(
     })
       .nullable(),
     epochs: z.array(reportedEpochs).max(MAX_ENCRYPTED).nullable(),
+    ipsec: reportedIpsec.nullable(),
     facts,
   }),
 );

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import type { EndpointView, HostStatus, NetworkView, NodeView, TokenView } from "../../api/mod.ts";
+import type {
+  EndpointView,
+  HostStatus,
+  ManagersView,
+  ManagerView,
+  NetworkView,
+  NodeView,
+  OwnManager,
+  TokenView,
+} from "../../api/mod.ts";
 import { EXIT_CODES } from "../exit.ts";
 import {
   AgentDouble,
@@ -25,6 +34,27 @@ const SHOP: NetworkView = {
   createdAt: AT,
   revision: 3,
 };
+const IPSEC: NonNullable<NodeView["ipsec"]> = {
+  networks: [{
+    networkId: SHOP.id,
+    networkName: "shop",
+    sentPackets: 15,
+    sentBytes: 1500,
+    receivedPackets: 7,
+    receivedBytes: 700,
+    replays: 3,
+    integrityFailures: 2,
+    faulty: [{ nodeId: "oooooooooooooooooooooooooo", replays: 3, integrityFailures: 2 }],
+  }],
+  refused: [{
+    name: "guard-egress",
+    networkName: "shop",
+    packets: 4,
+    meaning: "cleartext was offered for an encrypted network and dropped",
+  }, { name: "XfrmInNoStates", networkName: null, packets: 1, meaning: "no key" }],
+  guardLack: "no flower",
+  unreadable: null,
+};
 const HOST2: NodeView = {
   id: "nnnnnnnnnnnnnnnnnnnnnnnnnn",
   index: 2,
@@ -44,6 +74,7 @@ const HOST2: NodeView = {
   alive: false,
   lastSeenAt: AT,
   lastError: "no room",
+  ipsec: IPSEC,
 };
 const WEB: EndpointView = {
   id: "eeeeeeeeeeeeeeeeeeeeeeeeee",
@@ -64,6 +95,26 @@ const TOKEN: TokenView = {
   expiresAt: AT,
   revision: 6,
 };
+const OWN: OwnManager = {
+  role: "follower",
+  term: 7,
+  leaderId: null,
+  lastIndex: 30,
+  commitIndex: 30,
+  appliedIndex: 30,
+  voters: [],
+  learners: [],
+};
+const MANAGERS: ManagersView = {
+  term: 7,
+  leaderId: "l".repeat(26),
+  commitIndex: 42,
+  mayLose: 0,
+  items: [
+    manager("host1", { standing: "leader", heard: true, lag: 0 }),
+    manager("host2", { standing: "voter", heard: false, lag: 12 }),
+  ],
+};
 const STATUS: HostStatus = {
   nodeId: HOST2.id,
   clusterId: "cccccccccccccccccccccccccc",
@@ -79,14 +130,24 @@ const STATUS: HostStatus = {
   applied: "digest",
   ready: true,
   lastError: null,
+  manager: null,
+  ipsec: IPSEC,
   counters: {},
 };
+const MANAGER_STATUS: HostStatus = { ...STATUS, role: "manager", manager: OWN };
 
 const LIST = "?limit=1000";
 const page = (...items: readonly unknown[]) => ({ items, next: null });
 const NETWORKS = { [`GET /v1/networks${LIST}`]: page(SHOP) };
 const NODES = { [`GET /v1/nodes${LIST}`]: page(HOST2) };
 const ENDPOINTS = { [`GET /v1/networks/${SHOP.id}/endpoints${LIST}`]: page(WEB) };
+
+function manager(
+  hostname: string,
+  view: Pick<ManagerView, "standing" | "heard" | "lag">,
+): ManagerView {
+  return { id: "m".repeat(26), hostname, controlAddress: "192.0.2.1:7443", silentMs: 0, ...view };
+}
 
 async function run(line: string, answers: Answers): Promise<Ran & { seen: readonly Seen[] }> {
   await using agent = new AgentDouble(answers);
@@ -190,12 +251,27 @@ const CASES: readonly Case[] = [
     line: "node inspect host2",
     answers: { "GET /v1/nodes/host2": HOST2 },
     json: HOST2,
-    text: /Alive +no, last seen 2026.*Last error +no room\n.*Host routes +10\.0\.0\.0\/8\n/s,
+    text:
+      /Alive +no, last seen 2026.*Last error +no room\n.*Host routes +10\.0\.0\.0\/8\n.*^guard-egress +shop +4 +cleartext was offered/ms,
   },
   {
     line: "node update host2 --label zone=a --rm-label old",
     answers: { "PATCH /v1/nodes/host2": HOST2 },
     sends: [{ line: "PATCH /v1/nodes/host2", body: { labels: { zone: "a", old: null } } }],
+    json: HOST2,
+    text: /^Node +host2\n/,
+  },
+  {
+    line: "node promote host2",
+    answers: { "PATCH /v1/nodes/host2": HOST2 },
+    sends: [{ line: "PATCH /v1/nodes/host2", body: { role: "manager" } }],
+    json: HOST2,
+    text: /^Node +host2\n/,
+  },
+  {
+    line: "node demote host2",
+    answers: { "PATCH /v1/nodes/host2": HOST2 },
+    sends: [{ line: "PATCH /v1/nodes/host2", body: { role: "worker" } }],
     json: HOST2,
     text: /^Node +host2\n/,
   },
@@ -236,6 +312,20 @@ const CASES: readonly Case[] = [
     answers: { "GET /v1/self": STATUS },
     json: STATUS,
     text: /^Node +host2 \(n{26}\)\n.*Leader +192\.0\.2\.1:7443, connected\n/s,
+  },
+  {
+    line: "status",
+    answers: { "GET /v1/self": STATUS },
+    json: STATUS,
+    text:
+      /^shop +15 packets, 1500 bytes +7 packets, 700 bytes +3 +2\n.*^XfrmInNoStates +- +1 +no key\n.*^Only one guard stands on this host: no flower\n/ms,
+  },
+  {
+    line: "status",
+    answers: { "GET /v1/self": MANAGER_STATUS, "GET /v1/managers": MANAGERS },
+    json: { ...MANAGER_STATUS, managers: MANAGERS },
+    text:
+      /\nMANAGER +ADDRESS +STANDING +HEARD +LAG\nhost1 .* leader +yes +0\nhost2 .* voter +no +12\n.*Term 7\. If one more/s,
   },
   {
     line: "status",

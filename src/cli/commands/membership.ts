@@ -8,44 +8,14 @@ import { AgentClient } from "../client.ts";
 import { CommandError } from "../errors.ts";
 import { EXIT_CODES } from "../exit.ts";
 import { joinCommand, noteToken } from "../join_command.ts";
-import {
-  type Action,
-  examples,
-  type Format,
-  format,
-  logLevel,
-  runDir,
-  stateDir,
-  textOption,
-} from "../options.ts";
-import type { BeginOptions, Lifecycle, LogLevel, Membership, Ports, Say } from "../ports.ts";
-import { note, print } from "../print.ts";
+import { type Action, examples, textOption } from "../options.ts";
+import type { Membership, Ports } from "../ports.ts";
+import { print } from "../print.ts";
+import { type Begin, begin, beginOptions, noteHowItRuns, sayTo, stay } from "./begin.ts";
+import { recoverHere, requireNone, restoreHere } from "./recover.ts";
 
 /** A person has one day for the other hosts, and another token is one command away. */
 const FIRST_TOKEN = { role: "worker", uses: 100 } as const;
-
-const begin = {
-  stateDir,
-  runDir,
-  format,
-  logLevel,
-  advertise: textOption(
-    "--advertise",
-    "ADDRESS",
-    message`Where the others reach this host, with or without a port; by default the source address of its route to them.`,
-  ),
-  vtep: textOption(
-    "--vtep",
-    "ADDRESS",
-    message`Its address for the overlay's packets; by default the same.`,
-  ),
-  foreground: option("--foreground", {
-    description: message`Stay and run the agent, for containers and supervisors.`,
-  }),
-  noService: option("--no-service", {
-    description: message`Start a process even where a service manager could keep it over a reboot.`,
-  }),
-};
 
 /** `agent init` */
 export const init = command(
@@ -58,8 +28,25 @@ export const init = command(
         "CIDR",
         message`Where the networks' addresses come from; 10.64.0.0/11 by default.`,
       ),
+      recover: option("--recover", {
+        description:
+          message`Do not found a cluster: make this manager the only one of its own, of which too many managers are lost for good. It is done at once. Only with the agent stopped.`,
+      }),
+      restore: textOption(
+        "--restore",
+        "FILE",
+        message`Do not found a cluster: make this host the only manager of the one in a backup. The recovery key is read from the variable AGENT_RECOVERY_KEY, or from standard input.`,
+      ),
+      dryRun: option("--dry-run", {
+        description: message`With --recover: say what would be kept and discarded, and stop.`,
+      }),
     }),
-    ({ pool, ...options }): Action => async (ports) => {
+    ({ pool, recover, restore, dryRun, ...options }): Action => async (ports) => {
+      if (recover) return await recoverHere(ports, { ...options, pool, restore, dryRun });
+      if (restore !== undefined) {
+        return await restoreHere(ports, { ...options, pool, restore, dryRun });
+      }
+      requireNone("a new cluster", { "--dry-run": dryRun });
       const lifecycle = await ports.lifecycle();
       const membership = await lifecycle.init({ ...beginOptions(options), pool }, sayTo(ports));
       const announce = () => announceCluster(ports, options, membership);
@@ -69,10 +56,16 @@ export const init = command(
     },
   ),
   {
-    brief: message`Found a cluster with this host as its first manager.`,
+    brief: message`Found a cluster with this host as its first manager, or recover one.`,
     description:
-      message`Founds a cluster with this host as its first manager, starts the agent, and prints the command that the other hosts join with.`,
-    ...examples("agent init", "agent init --advertise 192.0.2.1 --vtep 198.51.100.1"),
+      message`Founds a cluster with this host as its first manager, starts the agent, and prints the command that the other hosts join with. With --recover, on a manager whose cluster has lost its quorum for good: keeps all that this manager's disk has, and discards the other managers with the endpoints on them, every join token, and every write that only the other managers had. With --restore, on a fresh host: keeps all that the backup has, and discards all managers with the endpoints on them, every join token, and every write after the backup.`,
+    ...examples(
+      "agent init",
+      "agent init --advertise 192.0.2.1 --vtep 198.51.100.1",
+      "agent init --recover --dry-run",
+      "agent init --recover",
+      "agent init --restore /root/cluster.backup",
+    ),
   },
 );
 
@@ -123,53 +116,26 @@ export const join = command(
   },
 );
 
-interface Begin {
-  readonly stateDir: string;
-  readonly runDir: string;
-  readonly format: Format;
-  readonly logLevel: LogLevel;
-  readonly advertise: string | undefined;
-  readonly vtep: string | undefined;
-  readonly foreground: boolean;
-  readonly noService: boolean;
-}
-
-function beginOptions(options: Begin): BeginOptions {
-  const { stateDir, runDir, advertise, vtep, foreground, noService } = options;
-  return {
-    stateDir,
-    runDir,
-    advertise,
-    vtep,
-    start: foreground ? "none" : "background",
-    service: noService ? "never" : "if-available",
-  };
-}
-
-function sayTo(ports: Ports): Say {
-  return (step) => note(ports, step);
-}
-
-/** Runs the agent in this process; `announce` once it is ready. */
-async function stay(
+function readToken(
   ports: Ports,
-  lifecycle: Lifecycle,
-  { stateDir, runDir, logLevel }: Begin,
-  announce: () => Promise<void>,
-): Promise<number> {
-  let announced = Promise.resolve();
-  const code = await lifecycle.run({
-    stateDir,
-    runDir,
-    logLevel,
-    mayBegin: () => Promise.resolve("now"),
-    onReady: () => {
-      // The agent goes on without it: `agent token create` is there for the same.
-      announced = announce().catch((error) => note(ports, `agent: ${error.message}`));
-    },
-  });
-  await announced;
-  return code;
+  token: string | undefined,
+  path: string | undefined,
+): string {
+  if ((token === undefined) === (path === undefined)) {
+    throw new CommandError(EXIT_CODES.usage, "Give the token by --token or by --token-file");
+  }
+  if (path === undefined) return token ?? "";
+  let text: string;
+  try {
+    text = ports.process.readText(path);
+  } catch (error) {
+    throw new CommandError(
+      EXIT_CODES.failed,
+      `Cannot read the token from ${path}: ${error instanceof Error ? error.message : error}`,
+      { cause: error },
+    );
+  }
+  return text.trim();
 }
 
 async function announceCluster(
@@ -207,39 +173,4 @@ function shown(
   { clusterId, nodeId, controlAddress, runs, logPath }: Membership,
 ): Membership {
   return { clusterId, nodeId, controlAddress, runs, logPath };
-}
-
-function noteHowItRuns(ports: Ports, { runs, logPath }: Membership): void {
-  if (runs === "as-service") {
-    note(
-      ports,
-      "The agent runs as agent.service, also after a reboot; `journalctl -u agent` shows its log.",
-    );
-  }
-  if (runs === "as-process") {
-    note(ports, `The agent runs in the background and logs to ${logPath}.`);
-    note(ports, "After a reboot, start it with `agent run`.");
-  }
-}
-
-function readToken(
-  ports: Ports,
-  token: string | undefined,
-  path: string | undefined,
-): string {
-  if ((token === undefined) === (path === undefined)) {
-    throw new CommandError(EXIT_CODES.usage, "Give the token by --token or by --token-file");
-  }
-  if (path === undefined) return token ?? "";
-  let text: string;
-  try {
-    text = ports.process.readText(path);
-  } catch (error) {
-    throw new CommandError(
-      EXIT_CODES.failed,
-      `Cannot read the token from ${path}: ${error instanceof Error ? error.message : error}`,
-      { cause: error },
-    );
-  }
-  return text.trim();
 }

@@ -21,6 +21,7 @@ import { print } from "../print.ts";
 import { removeEach, severalReferences } from "../remove.ts";
 import { formatLabels, formatTable } from "../table.ts";
 import { ENDPOINT_HEADINGS, endpointRow, namesOf } from "./endpoint_rows.ts";
+import { check, formatNewestCheck, newestCheck } from "./network_check.ts";
 import { rotate } from "./network_rotate.ts";
 import { formatNetwork } from "./network_text.ts";
 
@@ -121,12 +122,15 @@ const inspect = command(
       const endpoints = await agent.endpoints(network.id);
       const nodes = options.format === "json" ? [] : await agent.nodes();
       const names = namesOf([network], nodes);
+      const check = network.encrypted && options.format !== "json"
+        ? await newestCheck(agent, network.id)
+        : null;
       print(
         ports,
         options.format,
         { ...network, endpoints },
         () =>
-          formatNetwork(network, names) + "\n" + formatTable(
+          formatNetwork(network, names) + formatNewestCheck(check) + "\n" + formatTable(
             ENDPOINT_HEADINGS,
             endpoints.map((endpoint: EndpointView) => endpointRow(endpoint, names)),
           ),
@@ -156,8 +160,8 @@ const rm = command(
 );
 
 /** `agent network …` */
-export const network = command("network", or(create, ls, inspect, rotate, rm), {
-  brief: message`Make, show, re-key and delete networks.`,
+export const network = command("network", or(create, ls, inspect, rotate, check, rm), {
+  brief: message`Make, show, re-key, check and delete networks.`,
   ...examples("agent network create shop", "agent network ls"),
 });
 

@@ -7,9 +7,10 @@ import type { NodeView } from "../../api/mod.ts";
 import { AgentClient } from "../client.ts";
 import { EXIT_CODES } from "../exit.ts";
 import { type Action, client, examples, labelOptions, referenceArgument } from "../options.ts";
-import { print } from "../print.ts";
+import { note, print } from "../print.ts";
 import { removeEach, severalReferences } from "../remove.ts";
 import { formatFacts, formatLabels, formatTable } from "../table.ts";
+import { formatIpsec } from "./ipsec_text.ts";
 
 const ls = command(
   "ls",
@@ -94,9 +95,48 @@ const update = command(
   },
 );
 
+const promote = command(
+  "promote",
+  map(
+    object({ ...client, node: referenceArgument("NODE", message`Id or hostname.`) }),
+    ({ runDir, format, node }): Action => async (ports) => {
+      const view = await new AgentClient(runDir).updateNode(node, { role: "manager" });
+      print(ports, format, view, () => formatNode(view));
+      if (format === "text") {
+        note(ports, "It decides when it has caught up: agent status shows it.");
+      }
+      return EXIT_CODES.ok;
+    },
+  ),
+  {
+    brief: message`Make a node a manager.`,
+    description:
+      message`Makes a node a manager: it gets all of the cluster's state, its keys included, and decides with the others when it has caught up. With three managers one may fail, with five two; an even number survives no more than the odd one below it.`,
+    ...examples("agent node promote host2"),
+  },
+);
+
+const demote = command(
+  "demote",
+  map(
+    object({ ...client, node: referenceArgument("NODE", message`Id or hostname.`) }),
+    ({ runDir, format, node }): Action => async (ports) => {
+      const view = await new AgentClient(runDir).updateNode(node, { role: "worker" });
+      print(ports, format, view, () => formatNode(view));
+      return EXIT_CODES.ok;
+    },
+  ),
+  {
+    brief: message`Make a manager a worker.`,
+    description:
+      message`Makes a manager a worker: its workloads and their networks go on. It is refused when the managers that are left could decide nothing.`,
+    ...examples("agent node demote host2"),
+  },
+);
+
 /** `agent node …` */
-export const node = command("node", or(ls, inspect, rm, update), {
-  brief: message`Show, label and remove nodes.`,
+export const node = command("node", or(ls, inspect, rm, update, promote, demote), {
+  brief: message`Show, label, promote, demote and remove nodes.`,
   ...examples("agent node ls"),
 });
 
@@ -116,5 +156,5 @@ function formatNode(node: NodeView): string {
     ["Agent version", node.agentVersion],
     ["Labels", formatLabels(node.labels)],
     ["Joined", node.joinedAt],
-  ]);
+  ]) + formatIpsec(node.ipsec);
 }
