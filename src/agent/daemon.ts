@@ -1,7 +1,7 @@
-import type { JsonObject, Logger } from "../base/mod.ts";
+import type { Logger } from "../base/mod.ts";
 import { createHostApp } from "../api/mod.ts";
 import { MachineHost, MachineWorkloads, RunDirectory, StateFiles } from "../machine/mod.ts";
-import { BootKeys, HostAgent, IdentityStore, type NodeRecord } from "../node/mod.ts";
+import { BootKeys, HostAgent, HostError, IdentityStore, type NodeRecord } from "../node/mod.ts";
 import { probeEncryption } from "../overlay/mod.ts";
 import {
   bootId,
@@ -13,12 +13,17 @@ import {
   systemRandom,
   Watcher,
 } from "../sys/mod.ts";
+import { DEFAULT_SETTINGS } from "../state/mod.ts";
+import { AddressError, joinAddress, splitAddress } from "./addresses.ts";
 import { HostDescription } from "./describe.ts";
+import { EncryptionFile } from "./encryption_memory.ts";
 import { EncryptionProbe } from "./encryption_probe.ts";
 import { IpsecCounters } from "./ipsec_counters.ts";
-import type { Manager } from "./manager.ts";
+import { ManagerHalf } from "./manager_half.ts";
 import { ReconciledOverlay } from "./overlay_adapter.ts";
+import { checkAsOrdered } from "./pair_checks.ts";
 import { type Directories, pathsOf } from "./paths.ts";
+import { settleStore } from "./store_exchange.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 /** After so long without news the work that they made is done. */
@@ -46,6 +51,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       `Another agent runs here (process ${lock.holderPid ?? "unknown"}): ${paths.lock} is locked`,
     );
   }
+  settleStore(options);
   const logger = createLogger({ level: options.logLevel });
   const stop = Promise.withResolvers<number>();
   const files = new StateFiles(options.stateDir);
@@ -56,9 +62,13 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     role: record.role,
   });
 
-  const manager = record.role === "manager"
-    ? await startManager(record, files, paths.store, logger, (code) => stop.resolve(code))
-    : null;
+  const manager = new ManagerHalf({
+    files,
+    directory: paths.store,
+    logger,
+    stop: (code) => stop.resolve(code),
+  });
+  await manager.start();
   const host = await startHost(
     options,
     record,
@@ -77,23 +87,17 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, onSignal);
   host.agent.close();
   await server.shutdown();
-  await manager?.close();
+  await manager.close();
   await host.close();
   lock.lock.release();
   return code;
 }
 
-/** A worker does not even load what a manager is made of. */
-async function startManager(...args: Parameters<typeof Manager.start>): Promise<Manager> {
-  const { Manager } = await import("./manager.ts");
-  return await Manager.start(...args);
-}
-
 /** A host at work. */
 interface RunningHost {
   readonly agent: HostAgent;
-  /** What there is to count, for one who looks for a fault. */
-  counters(): Promise<JsonObject>;
+  /** How it is, with what there is to count now. */
+  status(): Promise<ReturnType<HostAgent["status"]>>;
   close(): Promise<void>;
 }
 
@@ -102,7 +106,7 @@ async function startHost(
   record: NodeRecord,
   files: StateFiles,
   logger: Logger,
-  manager: Manager | null,
+  manager: ManagerHalf,
   stop: (code: number) => void,
 ): Promise<RunningHost> {
   const watcher = new Watcher();
@@ -119,6 +123,7 @@ async function startHost(
   // Before anything is said of this host.
   const encryption = await EncryptionProbe.start({
     probe: () => probeEncryption(host),
+    memory: new EncryptionFile(files, { bootId: bootId(), agentVersion: AGENT_VERSION }),
     ...ports,
     onChange: () => agent.factsChanged(),
   });
@@ -137,21 +142,20 @@ async function startHost(
     encryption: () => encryption.answer,
     agentVersion: AGENT_VERSION,
   });
+  const ipsec = new IpsecCounters(host, systemClock);
   const agent: HostAgent = new HostAgent({
     files,
     attachmentsPath: pathsOf(options).attachments,
     workloads,
     overlay,
     bootKeys,
-    ownLeader: manager === null ? null : {
-      certify: (request) => {
-        const principal = { kind: "node", id: record.nodeId, role: "manager" } as const;
-        return manager.plane.certify(principal, request);
-      },
-    },
+    ownLeader: manager,
     ...ports,
     facts: () => description.facts(),
-    onIdentity: (identity, trust) => manager?.setIdentity(identity, trust),
+    check: (order, projection) => checkAsOrdered({ host, ...ports }, order, projection),
+    ipsec: () => ipsec.summary(agent.projection(), overlay.status.guardLack),
+    onIdentity: (identity, trust) => manager.setIdentity(identity, trust),
+    onAccepted: (incarnation) => manager.settle(incarnation),
     onRemoved: () => {
       logger.error("This node was removed from the cluster: its networks are taken down");
       overlay.removeAll().then(() => bootKeys.remove()).then(() => stop(0), (error: unknown) => {
@@ -160,13 +164,16 @@ async function startHost(
       });
     },
   });
-  const ipsec = new IpsecCounters(host, systemClock);
   return {
     agent,
-    counters: async () => ({
-      reconciler: { ...overlay.stats },
-      ipsec: await ipsec.count(agent.projection()),
-    }),
+    status: async () => {
+      const { summary, peers } = await ipsec.count(agent.projection(), overlay.status.guardLack);
+      return {
+        ...agent.status(),
+        ipsec: summary,
+        counters: { reconciler: { ...overlay.stats }, ipsecPeers: peers },
+      };
+    },
     close: async () => {
       encryption.close();
       await overlay.close();
@@ -177,11 +184,11 @@ async function startHost(
 }
 
 function serveSocket(
-  { agent, counters }: RunningHost,
+  { agent, status }: RunningHost,
   path: string,
   directory: string,
   logger: Logger,
-  manager: Manager | null,
+  manager: ManagerHalf,
 ): Deno.HttpServer {
   // The directory is closed to all but root before anything is bound in it.
   Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -194,18 +201,24 @@ function serveSocket(
     attachments: () => agent.attachments(),
     detach: (id) => agent.detach(id),
     plan: () => agent.plan(),
-    status: async () => ({ ...agent.status(), counters: await counters() }),
+    status: async () => ({ ...await status(), manager: manager.status() }),
     projection: () => agent.projection(),
-    // The leader's own calls need no network: the principal is the same.
-    forward: manager === null
-      ? (request) => agent.forward(request)
-      : (request) =>
-        manager.fetch(request, {
-          principal: { kind: "node", id: agent.record.nodeId, role: "manager" },
-          address: "local",
-        }),
+    follow: (address) => followAt(agent, address),
+    forward: (request) => agent.forward(request),
   }, { logger, agentVersion: AGENT_VERSION });
   return Deno.serve({ path, onListen: () => {} }, (request) => app.fetch(request));
+}
+
+async function followAt(agent: HostAgent, text: string): ReturnType<HostAgent["follow"]> {
+  let address: string;
+  try {
+    const split = splitAddress(text, DEFAULT_SETTINGS.controlPort);
+    address = joinAddress(split.address, split.port);
+  } catch (cause) {
+    if (!(cause instanceof AddressError)) throw cause;
+    throw new HostError("invalid-value", cause.message, { field: "/address", cause });
+  }
+  return await agent.follow(address);
 }
 
 /** A socket stays behind also after a clean end; the lock says that nobody listens on it. */

@@ -1,5 +1,4 @@
-import type { Clock, Id, JsonObject } from "../base/mod.ts";
-import { decodeSpi } from "../esp/mod.ts";
+import type { Clock, JsonObject } from "../base/mod.ts";
 import {
   Connection,
   dumpFilters,
@@ -10,27 +9,44 @@ import {
   type Transport,
 } from "../netlink/mod.ts";
 import type { Host, Namespace } from "../overlay/mod.ts";
-import type { ProjectedEncryption, ProjectedNetwork, Projection } from "../state/mod.ts";
+import type { Projection, ReportedIpsec, ReportedRefusal } from "../state/mod.ts";
+import { guardCounters, peerCounters, type PeerRow, trafficOf } from "./ipsec_rows.ts";
 import { XfrmCounters } from "./xfrm_counters.ts";
 
 /** Whoever looks more often sees what was seen last: a dump of many SAs is no small thing. */
 const REFRESH_MS = 2_000;
+/** Reports come every three seconds; counting for them takes no more than a fiftieth of the time. */
+const REPORT_REFRESH_MS = 6_000;
+const REPORT_SHARE = 50;
+/** About thirty counters, and what the guards of some networks have dropped. */
+const MAX_REFUSED = 128;
 
-const GUARD_MEANINGS = {
-  egress:
-    "cleartext was offered for an encrypted network and dropped at the device: IPsec's policies " +
-    "had let it pass, so somebody has changed them",
-  ingress:
-    "cleartext came for an encrypted network and was dropped at the device: somebody forges it, " +
-    "or the other host does not encrypt",
-} as const;
+/** What was counted, in full. */
+interface Counted {
+  readonly peers: readonly PeerRow[];
+  readonly refused: readonly ReportedRefusal[];
+  readonly unreadable: string | null;
+}
+
+/** What a status shows. */
+export interface CountedIpsec {
+  /** In few numbers, as in reports. */
+  readonly summary: ReportedIpsec | null;
+  /** By peer. */
+  readonly peers: readonly JsonObject[];
+}
 
 /** What the kernel has counted for encrypted networks. */
 export class IpsecCounters {
   readonly #host: Host;
   readonly #clock: Clock;
   readonly #refusals: XfrmCounters;
-  #newest: { readonly atMs: number; readonly counters: Promise<JsonObject> } | null = null;
+  #newest: { readonly atMs: number; readonly counting: Promise<Counted | null> } | null = null;
+  #last: { readonly atMs: number; readonly tookMs: number; readonly counted: Counted | null } = {
+    atMs: -Infinity,
+    tookMs: 0,
+    counted: null,
+  };
 
   /** Counts refusals from now on. */
   constructor(host: Host, clock: Clock) {
@@ -40,27 +56,51 @@ export class IpsecCounters {
   }
 
   /** As they are now, or were a moment ago; of the networks of a projection. */
-  count(projection: Projection | null): Promise<JsonObject> {
-    const atMs = this.#clock.monotonicMs();
-    if (this.#newest === null || atMs - this.#newest.atMs > REFRESH_MS) {
-      this.#newest = { atMs, counters: this.#count(projection) };
-    }
-    return this.#newest.counters;
+  async count(projection: Projection | null, guardLack: string | null): Promise<CountedIpsec> {
+    const counted = await this.#counting(projection, REFRESH_MS);
+    return {
+      summary: summaryOf(counted, guardLack),
+      peers: counted?.peers.map((row) => ({ ...row })) ?? [],
+    };
   }
 
-  async #count(projection: Projection | null): Promise<JsonObject> {
-    const refused = this.#refusals.refusals();
+  /** As they were when they were last counted; sees that they are counted again before long. */
+  summary(projection: Projection | null, guardLack: string | null): ReportedIpsec | null {
+    const { counted, tookMs } = this.#last;
+    void this.#counting(projection, Math.max(REPORT_REFRESH_MS, REPORT_SHARE * tookMs));
+    return summaryOf(counted, guardLack);
+  }
+
+  #counting(projection: Projection | null, goodForMs: number): Promise<Counted | null> {
+    const atMs = this.#clock.monotonicMs();
+    if (this.#newest === null || atMs - this.#newest.atMs > goodForMs) {
+      const counting = this.#count(projection).then((counted) => {
+        this.#last = { atMs, tookMs: this.#clock.monotonicMs() - atMs, counted };
+        return counted;
+      });
+      this.#newest = { atMs, counting };
+    }
+    return this.#newest.counting;
+  }
+
+  /** Never rejects. */
+  async #count(projection: Projection | null): Promise<Counted | null> {
     const encrypted = projection?.networks.filter(({ encryption }) => encryption !== null) ?? [];
-    if (projection === null || encrypted.length === 0) return { refused };
+    if (projection === null || encrypted.length === 0) return null;
     try {
-      return {
-        refused,
-        peers: peerCounters(projection, await this.#read((host) => host.openXfrmTransport, sas)),
-        guard: guardCounters(encrypted, await this.#read((host) => host.openTransport, filters)),
-      };
+      const peers = peerCounters(
+        projection,
+        await this.#read((host) => host.openXfrmTransport, sas),
+      );
+      const guard = guardCounters(
+        encrypted,
+        await this.#read((host) => host.openTransport, filters),
+      );
+      return { peers, refused: [...guard, ...this.#refusals.refusals()], unreadable: null };
     } catch (error) {
       // They are for one who looks for a fault: that one has to hear of this, too.
-      return { refused, unreadable: error instanceof Error ? error.message : String(error) };
+      const unreadable = error instanceof Error ? error.message : String(error);
+      return { peers: [], refused: [], unreadable };
     }
   }
 
@@ -85,6 +125,13 @@ export class IpsecCounters {
   }
 }
 
+function summaryOf(counted: Counted | null, guardLack: string | null): ReportedIpsec | null {
+  if (counted === null) return null;
+  const { peers, refused, unreadable } = counted;
+  const some = refused.slice(-MAX_REFUSED);
+  return { networks: trafficOf(peers), refused: some, guardLack, unreadable };
+}
+
 function sas(connection: Connection, pause: () => Promise<void>): Promise<Sa[]> {
   return connection.dumpInParts(dumpSas(), pause);
 }
@@ -98,95 +145,4 @@ async function filters(connection: Connection, pause: () => Promise<void>): Prom
     }
   }
   return found;
-}
-
-/**
- * Packets and bytes by network and peer, over the SAs that are there now: with an epoch go its counts.
- * Pure.
- */
-export function peerCounters(projection: Projection, sas: Iterable<Sa>): readonly JsonObject[] {
-  const rows = new Map<string, PeerRow>();
-  const bySlot = new Map<number, ProjectedNetwork>();
-  for (const network of projection.networks) {
-    const { encryption } = network;
-    if (encryption === null) continue;
-    bySlot.set(encryption.slot, network);
-    for (const { nodeId } of encryption.holders) {
-      if (nodeId !== projection.node.id) {
-        rows.set(`${network.id} ${nodeId}`, newRow(network, nodeId));
-      }
-    }
-  }
-  for (const sa of sas) {
-    const spi = decodeSpi(sa.spi);
-    const network = spi === null ? undefined : bySlot.get(spi.slot);
-    if (spi === null || network === undefined || network.encryption === null) continue;
-    const isOut = spi.sender === projection.node.index;
-    const peer = isOut
-      ? holderAt(network.encryption, sa.destination.toString())
-      : network.encryption.holders.find(({ index }) => index === spi.sender);
-    const row = rows.get(`${network.id} ${peer?.nodeId}`);
-    if (row !== undefined) add(row, sa, isOut ? "sent" : "received");
-  }
-  return [...rows.values()].map((row) => ({ ...row }));
-}
-
-/** What the second guard has dropped, on the wire's side of the networks' ports. Pure. */
-export function guardCounters(
-  networks: readonly Pick<ProjectedNetwork, "name" | "port">[],
-  filters: Iterable<Filter>,
-): readonly JsonObject[] {
-  const byPort = new Map(networks.map(({ name, port }) => [port, name]));
-  const dropped = new Map<string, { networkName: string; packets: number; meaning: string }>();
-  for (const { flower, actions, hook } of filters) {
-    const ports = [flower?.udpDestinationPort ?? null, flower?.udpSourcePort ?? null];
-    const networkName = ports.map((port) => byPort.get(port ?? 0)).find((name) =>
-      name !== undefined
-    );
-    const packets = Number(actions[0]?.counters?.packets ?? 0);
-    if (networkName === undefined || actions[0]?.drops !== true || packets === 0) continue;
-    const key = `${networkName} ${hook}`;
-    const before = dropped.get(key)?.packets ?? 0;
-    dropped.set(key, { networkName, packets: before + packets, meaning: GUARD_MEANINGS[hook] });
-  }
-  return [...dropped.values()];
-}
-
-interface PeerRow {
-  readonly networkId: Id;
-  readonly networkName: string;
-  readonly nodeId: Id;
-  sentPackets: number;
-  sentBytes: number;
-  receivedPackets: number;
-  receivedBytes: number;
-  /** Received before, or too late to tell. */
-  replays: number;
-  /** Changed on the way, or made with another key. */
-  integrityFailures: number;
-}
-
-function newRow({ id, name }: ProjectedNetwork, nodeId: Id): PeerRow {
-  return {
-    networkId: id,
-    networkName: name,
-    nodeId,
-    sentPackets: 0,
-    sentBytes: 0,
-    receivedPackets: 0,
-    receivedBytes: 0,
-    replays: 0,
-    integrityFailures: 0,
-  };
-}
-
-function holderAt({ holders }: ProjectedEncryption, address: string) {
-  return holders.find(({ vtepAddress }) => vtepAddress === address);
-}
-
-function add(row: PeerRow, { use, refused }: Sa, direction: "sent" | "received"): void {
-  row[`${direction}Packets`] += Number(use.packets);
-  row[`${direction}Bytes`] += Number(use.bytes);
-  row.replays += refused.replayed + refused.late;
-  row.integrityFailures += refused.integrity;
 }

@@ -2,23 +2,16 @@ import { decodeBase64url } from "../base/mod.ts";
 import { createKeyAndCsr } from "../ca/mod.ts";
 import type { BeginOptions, InitOptions, JoinOptions, Membership, Say } from "../cli/mod.ts";
 import { MachineHost, MachineWorkloads, RunDirectory, StateFiles } from "../machine/mod.ts";
-import { IdentityStore, joinCluster } from "../node/mod.ts";
+import { IdentityStore, joinCluster, type NodeRecord } from "../node/mod.ts";
 import { DEFAULT_SETTINGS, type NodeFacts } from "../state/mod.ts";
 import { isRoot, lockFile, systemClock, systemRandom, Watcher } from "../sys/mod.ts";
 import { chooseAddresses, joinAddress, splitAddress } from "./addresses.ts";
-import { BackgroundAgent, ownCommand } from "./background.ts";
 import { HostDescription } from "./describe.ts";
 import { ENCRYPTION_UNTRIED } from "./encryption_probe.ts";
+import { LifecycleError } from "./lifecycle_error.ts";
 import { type Directories, MEMBERSHIP_ENTRIES, pathsOf, RUN_ENTRIES } from "./paths.ts";
-import { Service } from "./service.ts";
-import { systemd } from "./systemd.ts";
+import { AgentStart } from "./start.ts";
 import { AGENT_VERSION } from "./version.ts";
-
-/** A host cannot become a node, or cannot stop being one. */
-export class LifecycleError extends Error {
-  /** `LifecycleError`. */
-  override name = "LifecycleError";
-}
 
 /** What a host has become, before anything runs on it. */
 type Joined = Pick<Membership, "clusterId" | "nodeId" | "controlAddress">;
@@ -31,6 +24,8 @@ export function initCluster(options: InitOptions, say: Say): Promise<Membership>
     const { privateKey, csr } = createKeyAndCsr();
     // A host that joins needs none of it.
     const { foundCluster } = await import("../cluster/mod.ts");
+    // Of one that was killed before this host counted as a member.
+    removeIfThere(pathsOf(options).store);
     const { clusterId, nodeId, certificate, root } = await foundCluster({
       directory: pathsOf(options).store,
       clock: systemClock,
@@ -39,19 +34,37 @@ export function initCluster(options: InitOptions, say: Say): Promise<Membership>
       facts,
       settings: options.pool === undefined ? {} : { addressPool: options.pool },
     });
-    const { controlAddress, vtepAddress } = facts;
-    store.writeTls(privateKey, decodeBase64url(certificate), [decodeBase64url(root)]);
-    store.writeRecord({
-      v: 1,
-      clusterId,
-      nodeId,
-      role: "manager",
-      controlAddress,
-      vtepAddress,
-      managers: [{ id: nodeId, address: controlAddress }],
-    });
-    return { clusterId, nodeId, controlAddress };
+    const about = { clusterId, nodeId, certificate, roots: [root] };
+    return writeOnlyManager(store, privateKey, facts, about);
   });
+}
+
+/** What makes a host the only manager of a cluster. */
+interface OnlyManager extends Pick<NodeRecord, "clusterId" | "nodeId" | "incarnation"> {
+  /** Of its private key, base64url. */
+  readonly certificate: string;
+  /** Each base64url. */
+  readonly roots: readonly string[];
+}
+
+/** Writes down that this host is the only manager of its cluster. */
+export function writeOnlyManager(
+  store: IdentityStore,
+  privateKeyPem: string,
+  { controlAddress, vtepAddress }: NodeFacts,
+  { certificate, roots, ...membership }: OnlyManager,
+): Joined {
+  const { clusterId, nodeId } = membership;
+  store.writeTls(privateKeyPem, decodeBase64url(certificate), roots.map(decodeBase64url));
+  store.writeRecord({
+    v: 1,
+    ...membership,
+    role: "manager",
+    controlAddress,
+    vtepAddress,
+    managers: [{ id: nodeId, address: controlAddress }],
+  });
+  return { clusterId, nodeId, controlAddress };
 }
 
 /** Makes this host a node of the cluster that a manager and a token name. */
@@ -67,6 +80,13 @@ export function joinExisting(options: JoinOptions, say: Say): Promise<Membership
       clock: systemClock,
       random: systemRandom,
       onStep: say,
+      becomeManager: async (incarnation) => {
+        const { createStore } = await import("../store/mod.ts");
+        const directory = pathsOf(options).store;
+        // Of a join that was killed before this host counted as a member.
+        removeIfThere(directory);
+        createStore({ directory, incarnation, random: systemRandom, begin: "join" });
+      },
     });
   });
 }
@@ -83,7 +103,12 @@ export function forgetMembership({ stateDir, runDir }: Directories): void {
   removeIfEmpty(runDir);
 }
 
-async function becomeMember(
+/**
+ * Makes this host a member, by `become`, and starts the agent.
+ *
+ * @throws {LifecycleError} when it is one, and whatever `become` throws; then nothing is left of it
+ */
+export async function becomeMember(
   options: BeginOptions,
   say: Say,
   become: (store: IdentityStore) => Promise<Joined>,
@@ -103,34 +128,27 @@ async function becomeMember(
         "first, or name another --state-dir and --run-dir",
     );
   }
-  const service = new Service(systemd, options);
-  const asService = options.service === "if-available" && service.isPossible();
   // It loads while the other side is waited for, which is half of the time that it takes to start.
-  const agent = options.start === "background" && !asService ? BackgroundAgent.load(options) : null;
+  const agent = new AgentStart(options);
   let joined: Joined;
   try {
     joined = await become(store);
   } catch (error) {
-    await agent?.dismiss();
+    await agent.dismiss();
     forgetMembership(options);
     Deno.removeSync(pathsOf(options).lock);
     throw error;
   } finally {
     answer.lock.release();
   }
-  const membership = { ...joined, logPath: pathsOf(options).log };
-  if (options.start === "none") return { ...membership, runs: "not" };
-  if (agent === null) {
-    say("Installing and starting agent.service");
-    await service.start(ownCommand());
-    return { ...membership, runs: "as-service" };
-  }
-  say("Starting the agent");
-  await agent.begin();
-  return { ...membership, runs: "as-process" };
+  return { ...joined, logPath: pathsOf(options).log, runs: await agent.begin(say) };
 }
 
-async function describeHost(options: BeginOptions, leader: string | null): Promise<NodeFacts> {
+/** What this host says of itself before an agent runs on it. */
+export async function describeHost(
+  options: BeginOptions,
+  leader: string | null,
+): Promise<NodeFacts> {
   const watcher = new Watcher();
   try {
     const host = new MachineHost(watcher, new MachineWorkloads(watcher));
@@ -143,7 +161,8 @@ async function describeHost(options: BeginOptions, leader: string | null): Promi
   }
 }
 
-function removeIfThere(path: string): void {
+/** Removes a file, or a directory with all that is in it. */
+export function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
   } catch (error) {

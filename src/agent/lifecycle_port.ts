@@ -13,6 +13,10 @@ dropTrustEnvironment();
 export const lifecycle: Lifecycle = {
   init: async (options, say) => (await import("./lifecycle.ts")).initCluster(options, say),
   join: async (options, say) => (await import("./lifecycle.ts")).joinExisting(options, say),
+  recover: async (options, say, tell) =>
+    (await import("./recover.ts")).recoverCluster(options, say, tell),
+  restore: async (options, say, tell) =>
+    (await import("./restore.ts")).restoreBackup(options, say, tell),
   run: runAndTell,
   leave: async (directories, say) => (await import("./leave.ts")).leaveHost(directories, say),
 };

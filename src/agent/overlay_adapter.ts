@@ -15,6 +15,7 @@ const NOTHING: OverlayStatus = {
   gone: new Set(),
   problems: new Map(),
   encryption: new Map(),
+  guardLack: null,
   bootKey: null,
 };
 
@@ -32,6 +33,7 @@ export class ReconciledOverlay implements Overlay {
   readonly #keys: KeyRing;
   readonly #origins = new WeakMap<Desired, Origin>();
   #status = NOTHING;
+  #desired: Desired | null = null;
 
   /** Works through a reconciler; `onStatus` hears of each new status. */
   constructor(
@@ -50,7 +52,8 @@ export class ReconciledOverlay implements Overlay {
 
   /** Latest wins. */
   setDesired(projection: Projection, local: readonly LocalEndpoint[]): void {
-    const desired = buildDesired(projection, local);
+    const desired = buildDesired(projection, local, this.#desired);
+    this.#desired = desired;
     this.#origins.set(desired, { digest: projection.digest, bootKey: this.#keys.pair });
     this.#reconciler.setDesired(desired);
     // A desired state that makes no difference to the kernel has to be told as applied, too.
@@ -84,7 +87,7 @@ export class ReconciledOverlay implements Overlay {
   }
 
   #take(result: ReconcileResult): void {
-    const { desired, problems, attached, gone, encryption } = result;
+    const { desired, problems, attached, gone, encryption, guardLack } = result;
     const origin = desired === null ? undefined : this.#origins.get(desired);
     this.#status = {
       applied: problems.length === 0 ? origin?.digest ?? null : null,
@@ -94,6 +97,7 @@ export class ReconciledOverlay implements Overlay {
         problems.map((problem) => [problem.endpointId ?? problem.networkId ?? "", problem.message]),
       ),
       encryption,
+      guardLack,
       bootKey: origin?.bootKey ?? null,
     };
     this.#onStatus(this.#status);

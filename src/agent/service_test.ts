@@ -125,6 +125,7 @@ const COMMANDS: readonly (readonly [command: readonly string[], line: string])[]
   [["/opt/50%/agent"], "/opt/50%%/agent run"],
   [["/bin/sh", 'a"b\\c'], '/bin/sh "a\\"b\\\\c" run'],
   [["/bin/sh", "$HOME"], "/bin/sh $$HOME run"],
+  [["/opt/$cheap/agent"], "/opt/$cheap/agent run"],
 ];
 
 for (const [command, line] of COMMANDS) {

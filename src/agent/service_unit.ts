@@ -64,16 +64,21 @@ WantedBy=multi-user.target
 
 /** Whether a unit's text was made by {@linkcode unitText} for an agent with these directories. */
 export function isUnitOf(text: string, { stateDir, runDir }: Directories): boolean {
-  const directories = ["run", "--state-dir", stateDir, "--run-dir", runDir].map(quoted).join(" ");
+  const words = ["", "run", "--state-dir", stateDir, "--run-dir", runDir];
+  const directories = words.map(quoted).slice(1).join(" ");
   return text.startsWith(`${MARK}\n`) &&
     text.split("\n").some((line) =>
       line.startsWith("ExecStart=") && line.endsWith(` ${directories}`)
     );
 }
 
-/** A word of a command line as systemd.service(5) and systemd.unit(5) read it. */
-function quoted(word: string): string {
-  const plain = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
+/**
+ * A word of a command line as systemd.service(5) and systemd.unit(5) read it: variables are put into every
+ * word but the first, which is the program.
+ */
+function quoted(word: string, position: number): string {
+  const named = word.replaceAll("%", "%%");
+  const plain = position === 0 ? named : named.replaceAll("$", "$$$$");
   if (/^[\w@%+=:,./$-]+$/.test(plain)) return plain;
   return `"${plain.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"`;
 }

@@ -1,5 +1,5 @@
-import type { JsonObject } from "../base/mod.ts";
 import { parseXfrmStat } from "../netlink/mod.ts";
+import type { ReportedRefusal } from "../state/mod.ts";
 
 /**
  * What it means when IPsec has refused a packet, by the kernel's counters (its
@@ -43,6 +43,12 @@ const MEANINGS: Readonly<Record<string, string>> = {
   XfrmOutNoQueueSpace: "a packet to be sent encrypted found its queue full",
 };
 
+/** What it means that one of these counters has counted. */
+export function refusalOf(name: string, packets: number): ReportedRefusal {
+  const meaning = MEANINGS[name] ?? "see the kernel's xfrm_proc.rst";
+  return { name, networkName: null, packets, meaning };
+}
+
 /** How often IPsec has refused packets since the agent began to look. */
 export class XfrmCounters {
   readonly #read: () => string | null;
@@ -55,12 +61,12 @@ export class XfrmCounters {
   }
 
   /** Those that have counted, each with what it means. */
-  refusals(): readonly JsonObject[] {
-    const refusals: JsonObject[] = [];
+  refusals(): readonly ReportedRefusal[] {
+    const refusals: ReportedRefusal[] = [];
     for (const [name, count] of this.#now()) {
       const packets = count - (this.#atStart.get(name) ?? 0);
       if (packets <= 0) continue;
-      refusals.push({ name, packets, meaning: MEANINGS[name] ?? "see the kernel's xfrm_proc.rst" });
+      refusals.push(refusalOf(name, packets));
     }
     return refusals;
   }

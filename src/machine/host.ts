@@ -1,6 +1,8 @@
 import type { Cancel } from "../base/mod.ts";
 import type { Transport } from "../netlink/mod.ts";
 import type {
+  FrameChannel,
+  FrameListener,
   FrameSender,
   Host,
   Namespace,
@@ -84,6 +86,15 @@ export class MachineHost implements Host {
     return new PacketSocket(own(namespace));
   }
 
+  /** Sends and hears frames of one EtherType at an interface of a namespace. */
+  openFrames(
+    namespace: Namespace,
+    what: { readonly interfaceIndex: number; readonly etherType: number },
+    listener: FrameListener,
+  ): FrameChannel {
+    return this.#watcher.openFrames({ ...what, namespace: own(namespace) }, listener);
+  }
+
   /** Follows multicast groups of a namespace and of all that have an nsid in it. */
   watch(namespace: Namespace, groups: readonly number[], listener: NotificationListener): Cancel {
     return this.#watcher.subscribe(
@@ -100,11 +111,11 @@ export class MachineHost implements Host {
   /** Follows multicast groups of xfrm in one namespace. */
   watchXfrm(
     namespace: Namespace,
-    groups: readonly number[],
+    what: Parameters<Host["watchXfrm"]>[1],
     listener: NotificationListener,
   ): Cancel {
     return this.#watcher.subscribe(
-      { family: "xfrm", groups, namespaces: "own", namespace: own(namespace) },
+      { family: "xfrm", ...what, namespaces: "own", namespace: own(namespace) },
       listener,
     );
   }

@@ -3,7 +3,7 @@ import { type Id, IpAddress } from "../base/mod.ts";
 import { encodeSpi } from "../esp/mod.ts";
 import type { Filter, Sa } from "../netlink/mod.ts";
 import type { ProjectedHolder, ProjectedNetwork, Projection } from "../state/mod.ts";
-import { guardCounters, peerCounters } from "./ipsec_counters.ts";
+import { guardCounters, peerCounters, type PeerRow, trafficOf } from "./ipsec_rows.ts";
 
 const [OWN, OTHER, LEFT]: Id[] = [
   "aaaaaaaaaaaaaaaaaaaaaaaaae",
@@ -100,3 +100,49 @@ Deno.test("what the guard has dropped is told by network and direction, in words
     /cleartext was offered for an encrypted network and dropped/,
   );
 });
+
+Deno.test("a report has one line for each network, and peers only where there are faults", () => {
+  const row = (networkId: string, nodeId: string, more: Partial<PeerRow> = {}): PeerRow => ({
+    networkId,
+    networkName: networkId,
+    nodeId,
+    sentPackets: 1,
+    sentBytes: 10,
+    receivedPackets: 2,
+    receivedBytes: 20,
+    replays: 0,
+    integrityFailures: 0,
+    ...more,
+  });
+  const peers = Array.from({ length: 1000 }, (_, place) => row("red", `node ${place}`));
+  const faulty = Array.from(
+    { length: 40 },
+    (_, place) => row("red", `bad ${place}`, { replays: place, integrityFailures: 1 }),
+  );
+  const [red, blue, ...others] = trafficOf([...peers, row("blue", "one"), ...faulty]);
+  assert.deepEqual(others, []);
+  assert.deepEqual(blue, { ...total("blue", 1), replays: 0, integrityFailures: 0, faulty: [] });
+  assert.deepEqual([red?.sentPackets, red?.receivedBytes], [1040, 20_800]);
+  assert.deepEqual([red?.replays, red?.integrityFailures], [780, 40]);
+  assert.equal(red?.faulty.length, 16);
+  assert.deepEqual(red?.faulty[0], { nodeId: "bad 39", replays: 39, integrityFailures: 1 });
+  assert(JSON.stringify(red).length < 2_000);
+  const many = Array.from(
+    { length: 4_000 },
+    (_, place) => row(`network ${place}`, "one", { sentPackets: place }),
+  );
+  const told = trafficOf([...many, row("ill", "one", { replays: 1 })]);
+  assert.equal(told.length, 256);
+  assert.deepEqual(told.slice(0, 2).map(({ networkId }) => networkId), ["ill", "network 3999"]);
+});
+
+function total(network: string, peers: number) {
+  return {
+    networkId: network,
+    networkName: network,
+    sentPackets: peers,
+    sentBytes: 10 * peers,
+    receivedPackets: 2 * peers,
+    receivedBytes: 20 * peers,
+  };
+}
