@@ -8,14 +8,12 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { certificateToPem, managerServerName } from "../../src/ca/mod.ts";
-import { StateFiles } from "../../src/machine/mod.ts";
-import { IdentityStore } from "../../src/node/mod.ts";
 import { type ClusterHost, RUN_DIR, STATE_DIR, withHosts } from "../e2e/cluster.ts";
 import { idleMemory, type Join, type Memory, timedJoin } from "./agent_process.ts";
-import type { FirstReply, FirstReplyPlan, FirstReplySide } from "./first_reply.ts";
-import type { LoadPlan, LoadResult, TlsServer, UnixServer } from "./load_client.ts";
-import { percentile, spread } from "./statistics.ts";
+import { measureFirstReply, range } from "./first_replies.ts";
+import { runLoad, tlsServer, useAllCpus } from "./load.ts";
+import type { LoadPlan, UnixServer } from "./load_client.ts";
+import { percentile } from "./statistics.ts";
 
 const LOAD_NETWORKS = 20;
 const LOAD_ENDPOINTS = 1000;
@@ -47,11 +45,6 @@ function parse(args: string[]): Options {
   };
   if (options.joins < 4) throw new RangeError("--joins: the rest needs 4 hosts that have joined");
   return options;
-}
-
-function range(values: readonly number[], digits: number): string {
-  const { median, min, max } = spread(values);
-  return `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
 }
 
 /** Lets fresh hosts join, one after the other. */
@@ -115,75 +108,9 @@ async function measureNoop(title: string, host: ClusterHost): Promise<number> {
   return percentile(times, 50);
 }
 
-async function measureFirstReply(
-  manager: ClusterHost,
-  [asking, answering]: readonly [ClusterHost, ClusterHost],
-  count: number,
-): Promise<number> {
-  const plan: FirstReplyPlan = {
-    manager: socketOf(manager),
-    asking: await readySide(asking, count),
-    answering: await readySide(answering, count),
-  };
-  const program = new URL("first_reply.ts", import.meta.url).pathname;
-  const flags = ["run", "--allow-all", "--no-check", "--quiet", "--unstable-net"];
-  const output = await new Deno.Command(Deno.execPath(), {
-    args: [...flags, program, JSON.stringify(plan)],
-    stdin: "null",
-    stderr: "inherit",
-  }).output();
-  if (!output.success) throw new Error("Measuring the first reply failed");
-  const lines = new TextDecoder().decode(output.stdout).trim().split("\n");
-  const replies = lines.map((line): FirstReply => JSON.parse(line));
-  const reply = replies.map(({ replyMs }) => replyMs);
-  console.log(`a network and its two workloads, ${count} times, until`);
-  console.log(`  the network is made: ${range(replies.map(({ networkMs }) => networkMs), 1)} ms`);
-  console.log(`  both are attached: ${range(replies.map(({ attachedMs }) => attachedMs), 1)} ms`);
-  console.log(
-    `  the first reply across: ${range(reply, 1)} ms, p95 ${percentile(reply, 95).toFixed(1)} ms`,
-  );
-  return percentile(reply, 50);
-}
-
-async function readySide(host: ClusterHost, count: number): Promise<FirstReplySide> {
-  const names = Array.from({ length: count }, (_, index) => `first-${index}`);
-  await host.sh(names.map((name) => `ip netns add ${name}`).join("\n"));
-  return {
-    socket: socketOf(host),
-    netns: names.map((name) => `/run/netns/${name}`),
-    root: host.lab.path(""),
-  };
-}
-
-function socketOf(host: ClusterHost): string {
-  return host.lab.path(`${RUN_DIR}/agent.sock`);
-}
-
-/** The manager's own certificate: no other may read and write all. */
-function tlsServer(manager: ClusterHost): TlsServer {
-  const store = new IdentityStore(new StateFiles(manager.lab.path(STATE_DIR)));
-  const { identity, trust } = store.readTls();
-  const { controlAddress } = store.readRecord();
-  return {
-    kind: "tls",
-    host: manager.address,
-    port: Number(controlAddress.slice(controlAddress.lastIndexOf(":") + 1)),
-    servername: managerServerName(trust.clusterId),
-    key: identity.privateKeyPem,
-    cert: identity.certificatePem,
-    ca: trust.roots.map((root) => certificateToPem(root)),
-  };
-}
-
-/** Requests a second of a client that runs on a host. */
+/** As {@linkcode runLoad}, and tells. */
 async function measureLoad(title: string, from: ClusterHost, plan: LoadPlan): Promise<number> {
-  const file = from.lab.path("/run/load.json");
-  Deno.writeTextFileSync(file, JSON.stringify(plan), { mode: 0o600 });
-  const program = new URL("load_client.ts", import.meta.url).pathname;
-  const flags = ["run", "--allow-all", "--no-check", "--quiet"];
-  const said = await from.lab.exec(Deno.execPath(), ...flags, program, "/run/load.json");
-  Deno.removeSync(file);
-  const { requestsPerS, p50Ms, p99Ms }: LoadResult = JSON.parse(said);
+  const { requestsPerS, p50Ms, p99Ms } = await runLoad(from.lab, plan);
   console.log(
     `${title}, ${plan.connections} connections: ${requestsPerS.toFixed(0)}/s, ` +
       `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`,
@@ -207,7 +134,7 @@ async function measureRequests(
     body: JSON.stringify({ node: idle.name }),
   };
   const unix: UnixServer = { kind: "unix", path: `${RUN_DIR}/agent.sock` };
-  const tls = tlsServer(manager);
+  const tls = tlsServer(manager.address, manager.lab.path(STATE_DIR));
   const common = { connections: CONNECTIONS, seconds };
   const overUnix = { server: unix, ...common };
   const overTls = { server: tls, ...common };
@@ -217,16 +144,6 @@ async function measureRequests(
     writes_per_s: await measureLoad("writes, unix socket", manager, { ...overUnix, ...write }),
     writes_per_s_mtls: await measureLoad("writes, mutual TLS", worker, { ...overTls, ...write }),
   };
-}
-
-/**
- * The lab pins all to one CPU, for figures that are compared with each other. Here the hosts stand
- * for machines with CPUs of their own, so they get all that there are.
- */
-async function useAllCpus(): Promise<void> {
-  const online = Deno.readTextFileSync("/sys/devices/system/cpu/online").trim();
-  const args = ["--all-tasks", "--cpu-list", "--pid", online, `${Deno.pid}`];
-  await new Deno.Command("taskset", { args, stdout: "null", stderr: "null" }).output();
 }
 
 async function run(
@@ -251,7 +168,7 @@ async function run(
   const workerAfter = await idleMemory(worker);
   showMemory(`manager, ${load}`, managerAfter);
   showMemory(`worker, ${load}`, workerAfter);
-  const firstReplyMs = await measureFirstReply(manager, [left, right], options.networks);
+  const firstReplyMs = await measureFirstReply(manager, [left, right], { count: options.networks });
   const requests = await measureRequests(manager, left, idle, options.seconds);
   const result: Result = {
     join_ms_p50: percentile(joinMs, 50),

@@ -11,7 +11,7 @@
  */
 import { Socket } from "../e2e/socket.ts";
 import { inNamespace, openNamespace } from "../../src/sys/mod.ts";
-import type { Attachment, NetworkView } from "../../src/api/mod.ts";
+import type { Attachment, NetworkRequest, NetworkView } from "../../src/api/mod.ts";
 
 /** One of the two hosts. */
 export interface FirstReplySide {
@@ -25,6 +25,8 @@ export interface FirstReplySide {
 
 /** What is to be measured. */
 export interface FirstReplyPlan {
+  /** Whether the networks are encrypted. */
+  readonly encrypted: boolean;
   /** Where networks are made. */
   readonly manager: string;
   readonly asking: FirstReplySide;
@@ -82,14 +84,15 @@ async function firstAnswer(socket: Datagrams, hostname: string): Promise<void> {
 }
 
 async function measure(
-  name: string,
+  request: NetworkRequest,
   { manager, asking, answering }: Record<"manager" | "asking" | "answering", Socket>,
   [ownNetns, otherNetns]: readonly [string, string],
   socket: Datagrams,
 ): Promise<FirstReply> {
+  const { name } = request;
   const startMs = performance.now();
   const sinceMs = () => performance.now() - startMs;
-  await manager.post<NetworkView>("/v1/networks", { name });
+  await manager.post<NetworkView>("/v1/networks", request);
   const networkMs = sinceMs();
   const attach = (host: Socket, netns: string) =>
     host.post<Attachment>("/v1/attachments", { netns, networks: [{ network: name }] });
@@ -114,7 +117,8 @@ async function main(plan: FirstReplyPlan): Promise<void> {
   for (const socket of Object.values(sockets)) await socket.get("/readyz");
   for (const [index, socket] of askers.entries()) {
     const netns = [plan.asking.netns[index] ?? "", plan.answering.netns[index] ?? ""] as const;
-    console.log(JSON.stringify(await measure(`first-${index}`, sockets, netns, socket)));
+    const request = { name: `first-${index}`, encrypted: plan.encrypted };
+    console.log(JSON.stringify(await measure(request, sockets, netns, socket)));
   }
 }
 
