@@ -100,9 +100,9 @@ export class ClusterHost {
   }
 
   /** Starts the agent of a member; returns at once. */
-  startAgent(): void {
+  startAgent(): TestProcess {
     const script = `exec "$0" run >>${STATE_DIR}/agent.log 2>&1 </dev/null`;
-    this.start(["sh", "-c", script, AGENT], { output: "null" });
+    return this.start(["sh", "-c", script, AGENT], { output: "null" });
   }
 
   /** Starts a command that goes on; the end of the test ends it, if nothing does before. */
@@ -151,12 +151,18 @@ export class ClusterHost {
   }
 
   /** Makes a namespace and attaches it to networks. */
-  async addWorkload(
+  async addWorkload(...args: Parameters<ClusterHost["attachWorkload"]>): Promise<Workload> {
+    const [name] = args;
+    await this.lab.exec("ip", "netns", "add", name);
+    return await this.attachWorkload(...args);
+  }
+
+  /** Attaches a namespace to networks. */
+  async attachWorkload(
     name: string,
     networks: readonly string[],
     more: { readonly ip?: string; readonly name?: string } = {},
   ): Promise<Workload> {
-    await this.lab.exec("ip", "netns", "add", name);
     const { ip, ...rest } = more;
     const attachment = await this.socket.post<Attachment>("/v1/attachments", {
       netns: `/run/netns/${name}`,
@@ -244,9 +250,11 @@ export class Workload {
 export interface FormOptions {
   /** Done when the first host is a manager, before the others join. */
   readonly founded?: () => Promise<void>;
+  /** How many of the hosts are managers; by default one. */
+  readonly managers?: number;
 }
 
-/** Hosts that are members of one cluster; the first is its manager. */
+/** Hosts that are members of one cluster; the first are its managers. */
 export class Cluster {
   readonly hosts: readonly ClusterHost[];
 
@@ -260,8 +268,16 @@ export class Cluster {
     assert(first !== undefined, "a cluster has a host");
     await first.must("init");
     await options.founded?.();
-    const { token } = await first.createToken({ uses: Math.max(1, others.length) });
-    await Promise.all(others.map((host) => host.must("join", first.address, "--token", token)));
+    const more = (options.managers ?? 1) - 1;
+    const join = async (joining: readonly ClusterHost[], role: "manager" | "worker") => {
+      if (joining.length === 0) return;
+      const { token } = await first.createToken({ role, uses: joining.length });
+      // One by one: on one CPU none is faster for the others, and one that starts is slow to answer the
+      // probe of its address, which has three seconds.
+      for (const host of joining) await host.must("join", first.address, "--token", token);
+    };
+    await join(others.slice(0, more), "manager");
+    await join(others.slice(more), "worker");
     await Promise.all(hosts.map((host) => host.ready()));
     return new Cluster(hosts);
   }
@@ -308,6 +324,7 @@ export async function withHosts(
 export function withCluster(
   count: number,
   test: (cluster: Cluster) => Promise<void>,
+  options: FormOptions = {},
 ): Promise<void> {
-  return withHosts(count, async (_lab, hosts) => test(await Cluster.form(hosts)));
+  return withHosts(count, async (_lab, hosts) => test(await Cluster.form(hosts, options)));
 }

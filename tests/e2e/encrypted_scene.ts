@@ -32,7 +32,14 @@ export class EncryptedScene {
   readonly watch: UnderlayWatch;
   readonly ledger: KeyLedger;
 
-  private constructor(lab: TestLab, cluster: Cluster, watch: UnderlayWatch, ledger: KeyLedger) {
+  /** Hosts of the cluster, perhaps not all. */
+  readonly hosts: readonly ClusterHost[];
+
+  private constructor(
+    { lab, cluster, watch, ledger }: Pick<EncryptedScene, "lab" | "cluster" | "watch" | "ledger">,
+    hosts: readonly ClusterHost[],
+  ) {
+    this.hosts = hosts;
     this.lab = lab;
     this.cluster = cluster;
     this.watch = watch;
@@ -46,17 +53,21 @@ export class EncryptedScene {
   static run(
     count: number,
     test: (scene: EncryptedScene) => Promise<void>,
-    { plain = false, forged = false }: { readonly plain?: boolean; readonly forged?: boolean } = {},
+    { plain = false, forged = false, managers = 1 }: {
+      readonly plain?: boolean;
+      readonly forged?: boolean;
+      readonly managers?: number;
+    } = {},
   ): Promise<void> {
     return withHosts(count, async (lab, hosts) => {
       const watch = await UnderlayWatch.start(lab, { plain });
       const ledger = new KeyLedger();
       try {
         for (const host of hosts) await ledger.watch(host.lab);
-        const cluster = await Cluster.form(hosts);
+        const cluster = await Cluster.form(hosts, { managers });
         // Joining hosts are tried by UDP in the clear; there is no network yet.
         const from = await watch.mark();
-        await test(new EncryptedScene(lab, cluster, watch, ledger));
+        await test(new EncryptedScene({ lab, cluster, watch, ledger }, hosts));
         if (!forged) await watch.assertEspOnly({ from, atLeast: 10 });
         await watch.stop();
         assert(await ledger.close() > 0, "there were keys");
@@ -67,8 +78,9 @@ export class EncryptedScene {
     });
   }
 
-  get hosts(): readonly ClusterHost[] {
-    return this.cluster.hosts;
+  /** The same scene, of which only the first hosts play. */
+  first(count: number): EncryptedScene {
+    return new EncryptedScene(this, this.hosts.slice(0, count));
   }
 
   get manager(): ClusterHost {
@@ -115,6 +127,15 @@ export class EncryptedScene {
   async settled(name: string): Promise<void> {
     await waitFor(`all members of ${name} to be with its newest epoch`, async () => {
       return (await this.epochs(name)).length === 1;
+    });
+  }
+
+  /** Waits until a host's kernel has what it should. */
+  async repaired(host: ClusterHost): Promise<void> {
+    await waitFor(`nothing to be left to do on ${host.name}`, async () => {
+      const plan = await host.plan();
+      if (plan.length > 0) throw new Error(plan.join("\n"));
+      return true;
     });
   }
 

@@ -73,6 +73,49 @@ export function forgedUdp(path: UnderlayPath, payload: Uint8Array): Uint8Array<A
   return bytes;
 }
 
+/** A message that says a packet of ESP was too large. */
+export interface ForgedMtu {
+  readonly fromMac: string;
+  readonly toMac: string;
+  /** Whom the packet was for. */
+  readonly fromIp: string;
+  /** Who had sent it. */
+  readonly toIp: string;
+  /** Of the packet. */
+  readonly spi: number;
+  readonly mtuBytes: number;
+}
+
+/**
+ * A whole Ethernet frame with an ICMP message "fragmentation needed" (RFC 792, RFC 1191 section 4) that
+ * quotes the IPv4 header of a packet of ESP and 8 bytes of it.
+ */
+export function forgedFragmentationNeeded(message: ForgedMtu): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(14 + 20 + 8 + 28);
+  const view = new DataView(bytes.buffer);
+  bytes.set(macBytes(message.toMac), 0);
+  bytes.set(macBytes(message.fromMac), 6);
+  view.setUint16(12, 0x0800);
+  const header = (at: number, packet: { from: string; to: string; protocol: number }) => {
+    view.setUint8(at, 0x45);
+    view.setUint16(at + 2, at === 14 ? bytes.length - 14 : 1500);
+    view.setUint8(at + 8, 64);
+    view.setUint8(at + 9, packet.protocol);
+    bytes.set(ipBytes(packet.from), at + 12);
+    bytes.set(ipBytes(packet.to), at + 16);
+    view.setUint16(at + 10, internetChecksum(bytes.subarray(at, at + 20)));
+  };
+  header(14, { from: message.fromIp, to: message.toIp, protocol: 1 });
+  view.setUint8(34, 3);
+  view.setUint8(35, 4);
+  view.setUint16(40, message.mtuBytes);
+  header(42, { from: message.toIp, to: message.fromIp, protocol: 50 });
+  view.setUint32(62, message.spi);
+  view.setUint32(66, 1);
+  view.setUint16(36, internetChecksum(bytes.subarray(34)));
+  return bytes;
+}
+
 /** RFC 1071. */
 function internetChecksum(bytes: Uint8Array): number {
   let sum = 0;

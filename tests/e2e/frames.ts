@@ -60,7 +60,10 @@ function etherType(frame: Uint8Array): number {
 /** Protocol and payload of an IP packet; null for a fragment that is not the first, and the like. */
 function transport(packet: Uint8Array): { protocol: number; payload: Uint8Array } | null {
   if (packet.length >= 20 && (packet[0] ?? 0) >> 4 === 4) {
-    if ((u16(packet, 6) & 0x1fff) !== 0) return null;
+    // The rest of a packet that was cut up says what it is of, and nothing else of what it is.
+    if ((u16(packet, 6) & 0x1fff) !== 0) {
+      return packet[9] === ESP ? { protocol: ESP, payload: packet.subarray(packet.length) } : null;
+    }
     return { protocol: packet[9] ?? 0, payload: packet.subarray(((packet[0] ?? 0) & 15) * 4) };
   }
   if (packet.length >= 40 && (packet[0] ?? 0) >> 4 === 6) {

@@ -46,8 +46,16 @@ export class Socket {
   async send(path: string, init: RequestInit): Promise<Answer> {
     this.#client ??= Deno.createHttpClient({ proxy: { transport: "unix", path: this.#path() } });
     let response: Response;
+    const client = this.#client;
+    const ask = () => fetch(`http://localhost${path}`, { ...init, client });
     try {
-      response = await fetch(`http://localhost${path}`, { ...init, client: this.#client });
+      response = await ask();
+      // Of a connection that was idle for 30 s, ended just as it was used again: nothing was read of the
+      // request, which may be made once more (RFC 9110 section 15.5.9).
+      if (response.status === 408) {
+        await response.body?.cancel();
+        response = await ask();
+      }
     } catch (error) {
       // The next agent listens on a socket of its own.
       this.close();

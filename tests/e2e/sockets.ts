@@ -17,12 +17,16 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_REUSEPORT = 15;
 const MSG_DONTWAIT = 0x40;
+const POLLIN = 1;
+/** A datagram that is not there by then is not on its way. */
+const LATE_MS = 20;
 
 const { symbols: libc } = Deno.dlopen("libc.so.6", {
   __errno_location: { parameters: [], result: "pointer" },
   accept4: { parameters: ["i32", "pointer", "pointer", "i32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
   listen: { parameters: ["i32", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
@@ -166,10 +170,36 @@ export class UdpSocket extends OpenSocket {
 
   /** How many datagrams have come since the last look. */
   receiveAll(): number {
-    const buffer = new Uint8Array(2048);
     let count = 0;
-    while (libc.recv(this.fd, buffer, BigInt(buffer.length), MSG_DONTWAIT) >= 0) count++;
+    for (const _ of this.receive()) count++;
     return count;
+  }
+
+  /** As {@linkcode receiveAll}, with those that a busy kernel delivers a moment later. */
+  receiveLate(): number {
+    let count = this.receiveAll();
+    while (this.hasSome(LATE_MS)) count += this.receiveAll();
+    return count;
+  }
+
+  /** Waits so long for a datagram, and holds the thread meanwhile; whether there is one. */
+  hasSome(patienceMs = LATE_MS): boolean {
+    // struct pollfd: i32 fd, i16 events, i16 revents.
+    const wanted = new Uint8Array(8);
+    const view = new DataView(wanted.buffer);
+    view.setInt32(0, this.fd, true);
+    view.setInt16(4, POLLIN, true);
+    return libc.poll(wanted, 1n, patienceMs) > 0;
+  }
+
+  /** The datagrams that have come since the last look; each is good until the next. */
+  *receive(): Generator<Uint8Array> {
+    const buffer = new Uint8Array(2048);
+    for (;;) {
+      const length = libc.recv(this.fd, buffer, BigInt(buffer.length), MSG_DONTWAIT);
+      if (length < 0) return;
+      yield buffer.subarray(0, Number(length));
+    }
   }
 }
 

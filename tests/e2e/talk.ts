@@ -40,15 +40,18 @@ export class Talk implements Disposable {
   say(times: number): number {
     let heard = 0;
     for (let left = times; left > 0; left -= BURST) {
-      for (let i = 0; i < Math.min(BURST, left); i++) this.#send(PORT);
-      heard += this.#ear.receiveAll();
+      const burst = Math.min(BURST, left);
+      for (let i = 0; i < burst; i++) this.#send(PORT);
+      let missing = burst;
+      do missing -= this.#ear.receiveAll(); while (missing > 0 && this.#ear.hasSome());
+      heard += burst - missing;
     }
     return heard;
   }
 
   /** How often anything was heard since the last look. */
   heard(): number {
-    return this.#ear.receiveAll();
+    return this.#ear.receiveLate();
   }
 
   /** Says it where nobody listens, which is answered by errors. */

@@ -91,6 +91,20 @@ Deno.test("a running command can be signalled by its own number", sanitized, asy
   assert.equal(await sleeper.status, 143);
 });
 
+Deno.test("a lab ends in which a command was stopped and continued", sanitized, async () => {
+  const lab = await TestLab.start();
+  const one = await lab.addHost("one", { address: "192.0.2.1/24" });
+  const sleeper = one.spawn(["sleep", "1000"], { output: "null" });
+  await sleeper.kill("SIGSTOP");
+  const entry = /^PPid:\t(\d+)$/m;
+  const status = (pid: number | string) => Deno.readTextFileSync(`/proc/${pid}/status`);
+  const parent = status(await sleeper.pid()).match(entry)?.[1] ?? "";
+  await until("its parent stands still, too", () => /^State:\tT/m.test(status(parent)));
+  await sleeper.kill("SIGCONT");
+  await lab.close();
+  assert.equal(await sleeper.status, 137);
+});
+
 Deno.test("two labs with the same names and addresses stand side by side", sanitized, async () => {
   await using first = await TestLab.start();
   await using second = await TestLab.start();
@@ -106,7 +120,7 @@ Deno.test("a stopped host is off the underlay and can be added again", sanitized
   const one = await lab.addHost("one", { address: "192.0.2.1/24" });
   const seconds = uniqueSeconds();
   await one.exec(...daemon(seconds));
-  assert(runs(seconds));
+  await until("its daemon runs", () => runs(seconds));
   await one.stop();
   assert(!runs(seconds));
   assert.doesNotMatch(await lab.underlay.exec("ip", "-brief", "link"), /port-one/);
@@ -128,7 +142,7 @@ Deno.test("closing the lab ends daemons too", sanitized, async () => {
   const one = await lab.addHost("one", { address: "192.0.2.1/24" });
   const seconds = uniqueSeconds();
   await one.exec(...daemon(seconds));
-  assert(runs(seconds));
+  await until("its daemon runs", () => runs(seconds));
   await lab.close();
   assert(!runs(seconds));
 });
@@ -155,7 +169,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
     }).spawn();
     const output = owner.stdout.getReader();
     await output.read();
-    assert(runs(seconds));
+    await until("its daemon runs", () => runs(seconds));
     owner.kill(signal);
     await owner.status;
     await output.cancel();

@@ -1,6 +1,6 @@
 // needs: root vxlan
 /**
- * `scripts/demo` and `scripts/build`, interrupted half way, leave the machine as it was.
+ * `scripts/demo`, `scripts/build` and `scripts/test`, interrupted half way, leave the machine as it was.
  *
  * @module
  */
@@ -23,10 +23,10 @@ function processesWith(variable: string): string[] {
   });
 }
 
-/** Directories of builds. */
+/** Directories of builds and of test runs. */
 function temporary(): string[] {
   return [...Deno.readDirSync("/tmp")].map(({ name }) => name)
-    .filter((name) => name.startsWith("agent-build."));
+    .filter((name) => /^agent-(build|test)\./.test(name));
 }
 
 /** Nobody holds its lock: it is not that of a build beside this test. */
@@ -46,6 +46,8 @@ const SCENES = [
     args: ["--form", "self-extracting", "--output"],
     until: /^/,
   },
+  // Half way through the tests themselves: what has been built already is built no more.
+  { what: "test", args: ["unit", "src/base"], until: /ok build/ },
 ] as const;
 
 for (const { what, args, until } of SCENES) {

@@ -1,6 +1,8 @@
 import type { Cancel } from "../../src/base/mod.ts";
 import type { Transport } from "../../src/netlink/mod.ts";
 import type {
+  FrameChannel,
+  FrameListener,
   FrameSender,
   Host,
   Namespace,
@@ -87,6 +89,14 @@ export class TestHost implements Host {
     return new PacketSocket(own(namespace));
   }
 
+  openFrames(
+    namespace: Namespace,
+    what: { readonly interfaceIndex: number; readonly etherType: number },
+    listener: FrameListener,
+  ): FrameChannel {
+    return this.#watcher.openFrames({ ...what, namespace: own(namespace) }, listener);
+  }
+
   watch(namespace: Namespace, groups: readonly number[], listener: NotificationListener): Cancel {
     return this.#watcher.subscribe(
       { family: "route", namespace: own(namespace), groups, namespaces: "all" },
@@ -100,11 +110,11 @@ export class TestHost implements Host {
 
   watchXfrm(
     namespace: Namespace,
-    groups: readonly number[],
+    what: Parameters<Host["watchXfrm"]>[1],
     listener: NotificationListener,
   ): Cancel {
     return this.#watcher.subscribe(
-      { family: "xfrm", groups, namespaces: "own", namespace: own(namespace) },
+      { family: "xfrm", ...what, namespaces: "own", namespace: own(namespace) },
       listener,
     );
   }

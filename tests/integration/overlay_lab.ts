@@ -144,6 +144,11 @@ export class Lab {
     return `${this.prefix}-${host}-agent-${network}`;
   }
 
+  /** Whether there is a namespace of this name. */
+  has(namespace: string): boolean {
+    return [...Deno.readDirSync("/run/netns")].some(({ name }) => name === namespace);
+  }
+
   async addWorkload(name: string): Promise<void> {
     await run(`ip netns add ${this.workload(name)}`);
   }
@@ -237,6 +242,7 @@ export class Lab {
       v: 1,
       clusterId: id("cluster"),
       incarnation: id("incarnation"),
+      generation: 0,
       node: {
         id: nodeOf(host),
         index: host,
@@ -386,4 +392,30 @@ async function readUntil(
     text += decoder.decode(value);
   }
   return text;
+}
+
+/** Needs: root, the kernel's vxlan, bridge and veth, and `ip`, `bridge`, `ping`. */
+export function overlayTest(name: string, hosts: number, test: (lab: Lab) => Promise<void>): void {
+  Deno.test({
+    name: `overlay: ${name}`,
+    sanitizeOps: true,
+    sanitizeResources: true,
+    fn: () => Lab.run(hosts, test),
+  });
+}
+
+/** A network with two workloads on the first host and one on the second. */
+export const SHOP: LabNetwork = {
+  name: "shop",
+  endpoints: [
+    { host: 1, number: 2, workload: "web" },
+    { host: 1, number: 3, workload: "cart" },
+    { host: 2, number: 4, workload: "store" },
+  ],
+};
+
+/** Makes {@linkcode SHOP} and its workloads. */
+export async function startShop(lab: Lab): Promise<void> {
+  for (const workload of ["web", "cart", "store"]) await lab.addWorkload(workload);
+  await lab.apply([1, 2], [SHOP]);
 }

@@ -1,16 +1,13 @@
 // needs: root netns esp flower
 import assert from "node:assert/strict";
-import { Cidr, encodeHex, IpAddress, type IpFamily, SecretBytes } from "../../src/base/mod.ts";
+import { Cidr, encodeHex, IpAddress } from "../../src/base/mod.ts";
 import {
-  addAddress,
   addClsact,
   addDropFilter,
   addPolicy,
   addSa,
-  Connection,
   countPolicies,
   countSas,
-  createLink,
   decodeXfrmNotifications,
   deleteClsact,
   deleteFilter,
@@ -27,16 +24,13 @@ import {
   getPolicy,
   getReplayState,
   getSa,
-  NetlinkError,
   type NewPolicy,
   type NewSa,
   parseXfrmStat,
   replaceDropFilter,
-  replaceNeighbour,
   replacePolicy,
-  type Selector,
-  setLink,
   setReplayState,
+  TableDigest,
   updateLarvalSa,
   XFRMNLGRP_ACQUIRE,
   XFRMNLGRP_EXPIRE,
@@ -44,182 +38,27 @@ import {
   XFRMNLGRP_SA,
   type XfrmNotification,
 } from "../../src/netlink/mod.ts";
+import { Watcher } from "../../src/sys/mod.ts";
 import {
-  createNamedNamespace,
-  deleteNamedNamespace,
-  type NetworkNamespace,
-  openNetlinkSocket,
-  Watcher,
-} from "../../src/sys/mod.ts";
+  address,
+  assertPrinted,
+  between,
+  Host,
+  INDEX,
+  ofPort,
+  Pair,
+  ping,
+  policy,
+  PORT,
+  protect,
+  refusedWith,
+  sa,
+  secret,
+  spiOf,
+  whole,
+} from "./xfrm_pair.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
-
-const PORT = 20001;
-const REQID = 0x41470001;
-
-/** A host: a network namespace with one link to the other host of the pair. */
-class Host implements Disposable {
-  static #count = 0;
-  readonly name = `xfrm-test-${Deno.pid}-${Host.#count++}`;
-  readonly namespace: NetworkNamespace = createNamedNamespace(this.name);
-  readonly route = this.#connect("route");
-  readonly xfrm = this.#connect("xfrm");
-
-  #connect(family: "route" | "xfrm"): Connection {
-    const socket = openNetlinkSocket({ family, namespace: this.namespace });
-    return new Connection(socket, { requestsPerSend: 16_000 });
-  }
-
-  /** What a command prints in the namespace. */
-  async run(...command: string[]): Promise<string> {
-    const { success, stdout, stderr } = await new Deno.Command("ip", {
-      args: ["netns", "exec", this.name, ...command],
-      stdin: "null",
-    }).output();
-    assert.ok(success, `${command.join(" ")}: ${new TextDecoder().decode(stderr)}`);
-    return new TextDecoder().decode(stdout);
-  }
-
-  [Symbol.dispose](): void {
-    this.route.close();
-    this.xfrm.close();
-    this.namespace.close();
-    deleteNamedNamespace(this.name);
-  }
-}
-
-const INDEX = 50;
-const MAC = ["02:00:00:00:00:01", "02:00:00:00:00:02"] as const;
-type Place = 0 | 1;
-
-function address(family: IpFamily, place: Place): IpAddress {
-  const prefix = family === 4 ? "192.0.2." : "2001:db8::";
-  return IpAddress.parse(`${prefix}${place + 1}`);
-}
-
-function whole(address: IpAddress): Cidr {
-  return new Cidr(address, address.family === 4 ? 32 : 128);
-}
-
-/** Two hosts on one wire, that know each other's hardware addresses. */
-class Pair implements Disposable {
-  readonly hosts: readonly [Host, Host] = [new Host(), new Host()];
-
-  constructor() {
-    const [one, two] = this.hosts;
-    one.route.request(createLink({
-      name: "under0",
-      index: INDEX,
-      address: MAC[0],
-      up: true,
-      kind: {
-        kind: "veth",
-        peer: { name: "under0", index: INDEX, address: MAC[1], namespaceFd: two.namespace.fd },
-      },
-    }));
-    two.route.request(setLink(INDEX, { up: true }));
-    for (const place of [0, 1] as const) {
-      const other = place === 0 ? 1 : 0;
-      for (const family of [4, 6] as const) {
-        const prefixLength = family === 4 ? 24 : 64;
-        const own = { index: INDEX, address: address(family, place), prefixLength };
-        const { route } = this.hosts[place];
-        route.request(addAddress({ ...own, noDad: family === 6 }));
-        route.request(replaceNeighbour({
-          index: INDEX,
-          address: address(family, other),
-          mac: MAC[other],
-          state: "permanent",
-        }));
-      }
-    }
-  }
-
-  [Symbol.dispose](): void {
-    for (const host of this.hosts) host[Symbol.dispose]();
-  }
-}
-
-function refusedWith(code: string): (error: unknown) => boolean {
-  return (error) => error instanceof NetlinkError && error.code === code;
-}
-
-function secret(byte: number): SecretBytes {
-  return new SecretBytes(new Uint8Array(36).fill(byte));
-}
-
-/** All packets from one host to the other. */
-function between(family: IpFamily, from: Place): Selector {
-  return {
-    source: whole(address(family, from)),
-    destination: whole(address(family, from === 0 ? 1 : 0)),
-    protocol: null,
-    sourcePort: null,
-    destinationPort: null,
-    index: null,
-  };
-}
-
-function ofPort(family: IpFamily, from: Place): Selector {
-  return { ...between(family, from), protocol: 17, sourcePort: PORT, destinationPort: PORT };
-}
-
-function sa(family: IpFamily, from: Place, spi: number): NewSa {
-  return {
-    source: address(family, from),
-    destination: address(family, from === 0 ? 1 : 0),
-    spi,
-    reqid: REQID,
-    mode: "transport",
-    aead: { name: "rfc4106(gcm(aes))", key: secret(from + 1), icvBits: 128 },
-    esn: true,
-    windowPackets: 1024,
-  };
-}
-
-function policy(family: IpFamily, from: Place, self: Place, spi: number): NewPolicy {
-  const selector = between(family, from);
-  const template = {
-    source: selector.source.address,
-    destination: selector.destination.address,
-    reqid: REQID,
-    mode: "transport",
-  } as const;
-  return from === self
-    ? {
-      direction: "out",
-      selector,
-      priority: 100,
-      action: "allow",
-      icmp: true,
-      templates: [{ ...template, spi }],
-    }
-    : { direction: "in", selector, priority: 100, action: "allow", templates: [template] };
-}
-
-const spiOf = (from: Place) => 0x20010001 + from;
-
-/** SAs and policies for all packets between the two, on both. */
-function protect({ hosts }: Pair, family: IpFamily): void {
-  for (const self of [0, 1] as const) {
-    const { xfrm } = hosts[self];
-    const requests = ([0, 1] as const).flatMap((from) => [
-      addSa(sa(family, from, spiOf(from))),
-      addPolicy(policy(family, from, self, spiOf(from))),
-    ]);
-    assert.deepEqual(xfrm.batch(requests), requests.map(() => null));
-  }
-}
-
-async function ping({ hosts: [one] }: Pair, family: IpFamily, count = 3): Promise<void> {
-  await one.run("ping", "-q", "-c", `${count}`, "-i", "0.02", "-W", "5", `${address(family, 1)}`);
-}
-
-/** The text that iproute2 prints has the words, in their order, with any white space between. */
-function assertPrinted(text: string, ...words: readonly string[]): void {
-  const printed = text.replaceAll(/\s+/g, " ");
-  for (const word of words) assert.ok(printed.includes(word), `${word} in ${text}`);
-}
 
 Deno.test(
   "iproute2 reads an SA as it was meant, and it comes back the same",
@@ -319,6 +158,35 @@ Deno.test(
 function policyTo({ templates = [] }: NewPolicy, spi: number): Pick<NewPolicy, "templates"> {
   return { templates: templates.map((template) => ({ ...template, spi })) };
 }
+
+Deno.test(
+  "tables are as noted whatever passes, until something in them is another",
+  sanitized,
+  async () => {
+    using pair = new Pair();
+    protect(pair, 4);
+    const noPause = () => Promise.resolve();
+    const [{ xfrm }] = pair.hosts;
+    const sas = new TableDigest();
+    const policies = new TableDigest();
+    await xfrm.dumpNoting(dumpSas(), sas, noPause);
+    await xfrm.dumpNoting(dumpPolicies(), policies, noPause);
+    const areAsNoted = async () => [
+      await xfrm.isAsNoted(dumpSas(), sas, noPause),
+      await xfrm.isAsNoted(dumpPolicies(), policies, noPause),
+    ];
+    await ping(pair, 4, 5);
+    const outbound = sa(4, 0, spiOf(0));
+    assert.equal(xfrm.get(getSa(outbound)).use.packets, 5n);
+    assert.deepEqual(await areAsNoted(), [true, true]);
+    const held = policy(4, 0, 0, spiOf(0));
+    xfrm.request(replacePolicy({ ...held, ...policyTo(held, spiOf(1)) }));
+    assert.deepEqual(await areAsNoted(), [true, false]);
+    xfrm.request(deleteSa(outbound));
+    xfrm.request(addSa({ ...outbound, aead: { ...outbound.aead, key: secret(7) } }));
+    assert.deepEqual(await areAsNoted(), [false, false]);
+  },
+);
 
 Deno.test("packets between two hosts are carried by the SAs, and counted", sanitized, async () => {
   for (const family of [4, 6] as const) {

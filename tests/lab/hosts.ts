@@ -81,6 +81,18 @@ export class TestProcess {
   async kill(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     Deno.kill(await this.pid(), signal);
   }
+
+  /**
+   * Has its end be seen: nsenter stops with its command, but is not continued with it, and as long as it
+   * stands still the command that has ended stays a zombie, and its process namespace does not end.
+   */
+  wake(): void {
+    try {
+      this.#entry.kill("SIGCONT");
+    } catch {
+      // It has ended.
+    }
+  }
 }
 
 /** A set of namespaces in which commands can be run, held by one process. */
@@ -89,6 +101,7 @@ export class Namespaces {
   /** The process that holds the namespaces, as the machine counts. */
   readonly pid: number;
   readonly #keeper: Deno.ChildProcess;
+  readonly #started = new Set<TestProcess>();
 
   private constructor(name: string, pid: number, keeper: Deno.ChildProcess) {
     this.name = name;
@@ -133,6 +146,7 @@ export class Namespaces {
 
   /** Ends every process in the namespaces, and so the namespaces. Harmless when repeated. */
   async end(): Promise<void> {
+    this.wake();
     await this.#keeper.stdin.close().catch(() => {});
     await this.#keeper.status;
   }
@@ -142,7 +156,16 @@ export class Namespaces {
     argv: readonly string[],
     options: CommandOptions & { readonly output?: "piped" | "inherit" | "null" } = {},
   ): TestProcess {
-    return new TestProcess(this.#command(argv, options, options.output ?? "piped").spawn());
+    const command = this.#command(argv, options, options.output ?? "piped");
+    const process = new TestProcess(command.spawn());
+    this.#started.add(process);
+    void process.status.then(() => this.#started.delete(process));
+    return process;
+  }
+
+  /** As {@linkcode TestProcess.wake}, for all that was started. */
+  wake(): void {
+    for (const process of this.#started) process.wake();
   }
 
   /** Runs a command, whatever its exit status, until its output is closed: by what it left behind, too. */
@@ -288,6 +311,7 @@ export class TestLab {
 
   /** Ends every process in the lab; its namespaces go with them. */
   async close(): Promise<void> {
+    for (const namespaces of this.#inside) namespaces.wake();
     await this.underlay.end();
     // Their first processes were in the lab's process namespace: this only collects them.
     await Promise.all(this.#inside.map((namespaces) => namespaces.end()));
@@ -301,12 +325,18 @@ export class TestLab {
 /**
  * The mount point /var/lib/agent is made without touching the machine: where it is missing, /var/lib
  * becomes a tmpfs of links to what is in the real one. The unpacked runtime (95 MB) is the same for
- * all hosts of a lab, so they share it.
+ * all hosts of a lab, so they share it; in the guest, where to unpack it takes longer than many a test,
+ * all labs do: there nothing outlives the guest.
  */
+const sharedRuntime = Deno.env.get("AGENT_LAB") === "guest"
+  ? "mkdir -p -m 700 /tmp/agent-runtime\nmount --bind /tmp/agent-runtime /run/runtime"
+  : "";
+
 const labScript = `
 ${ownPid}
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -m 700 /run/runtime
+${sharedRuntime}
 if [ ! -d /var/lib/agent ]; then
   mkdir /run/var-lib
   mount --bind /var/lib /run/var-lib
