@@ -1,10 +1,12 @@
 /**
  * The main job before the reader's eyes: three hosts, one cluster, two networks. Each step is said
- * in plain words with the command that a person would type; each claim is checked.
+ * in plain words with the command that a person would type; each claim is checked. With `--managers 3`
+ * all three are managers, and it is the one that leads that is killed.
  *
  * @module
  */
-import { demonstrate, type Stage } from "./demo_stage.ts";
+import { parseArgs } from "node:util";
+import { type Demo, demonstrate, type Stage } from "./demo_stage.ts";
 
 const PING_INTERVAL_S = 0.01;
 
@@ -43,17 +45,19 @@ async function segment({ demo, narrator, hosts: [one, two, three] }: Stage): Pro
 }
 
 async function survive(
-  { demo, narrator, hosts: [, two, three] }: Stage,
+  { demo, narrator, hosts: [one, two, three] }: Stage,
   address: string,
 ): Promise<void> {
   narrator.chapter("An agent is killed");
   narrator.say("While a ping goes on, the agent on host2 is killed and started again.");
   const command = [
-    ...["agent", "exec", "shop", "--", "ping", "-q", "-i", String(PING_INTERVAL_S), "-w", "4"],
-    address,
+    ...["agent", "exec", "shop", "--name", "pinger", "--"],
+    ...["ping", "-q", "-i", String(PING_INTERVAL_S), "-w", "4", address],
   ];
   narrator.command(three, [...command, "&"]);
   const pinging = demo.quietly(three, ...command);
+  // Who has never heard of a workload cannot answer it.
+  await demo.addressOf(one, "shop", "pinger");
   await new Promise((resolve) => setTimeout(resolve, 1000));
   await demo.must(two, "pkill", "-KILL", "-f", "agent.* run");
   const again = demo.start(two, "agent", "run");
@@ -65,9 +69,61 @@ async function survive(
   void again;
 }
 
+/** The manager that leads is killed: the others go on, and no packet is lost. */
+async function failOver({ demo, narrator, hosts }: Stage, address: string): Promise<void> {
+  narrator.chapter("The manager that leads is killed");
+  const leader = await leaderAmong(demo, hosts);
+  const others = hosts.filter((host) => host !== leader);
+  const [other, last] = others;
+  if (other === undefined || last === undefined) throw new TypeError("there are three hosts");
+  narrator.say(`${leader.name} leads. While a ping goes on, it is killed.`);
+  const command = [
+    ...["agent", "exec", "shop", "--name", "pinger", "--"],
+    ...["ping", "-q", "-i", String(PING_INTERVAL_S), "-w", "6", address],
+  ];
+  narrator.command(last, [...command, "&"]);
+  const pinging = demo.quietly(last, ...command);
+  await demo.addressOf(other, "shop", "pinger");
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await demo.must(leader, "pkill", "-KILL", "-f", "agent.* run");
+  const beganMs = performance.now();
+  narrator.say(
+    `A network is made on ${other.name} meanwhile: its request waits for the next leader.`,
+  );
+  const made = await demo.type(other, "agent", "network", "create", "meanwhile");
+  const seconds = ((performance.now() - beganMs) / 1000).toFixed(1);
+  narrator.check(`another manager leads, and has made it, after ${seconds} s`, made.status === 0);
+  const { stdout } = await pinging;
+  narrator.output(stdout);
+  narrator.check("no packet was lost", / 0% packet loss/.test(stdout));
+  demo.start(leader, "agent", "run");
+  let said = "";
+  for (let tries = 0; tries < 100 && !/ 1 of the managers may fail/.test(said); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    said = (await demo.quietly(leader, "agent", "status")).stdout;
+  }
+  await demo.type(leader, "agent", "status");
+  const list = await demo.type(leader, "agent", "network", "ls");
+  narrator.check(`${leader.name} is back, and knows of it`, /meanwhile/.test(list.stdout));
+}
+
+async function leaderAmong(demo: Demo, hosts: Stage["hosts"]): Promise<Stage["hosts"][number]> {
+  for (const host of hosts) {
+    const { stdout } = await demo.quietly(host, "agent", "status", "--json");
+    if (JSON.parse(stdout).manager?.role === "leader") return host;
+  }
+  throw new Error("no manager leads");
+}
+
+const { values } = parseArgs({ options: { managers: { type: "string", default: "1" } } });
+if (values.managers !== "1" && values.managers !== "3") {
+  console.error(`demo: --managers ${values.managers}: it is shown with 1 or with 3`);
+  Deno.exit(2);
+}
+const managers = values.managers === "3" ? 3 : 1;
 Deno.exit(
   await demonstrate(async (stage) => {
     const address = await segment(stage);
-    await survive(stage, address);
-  }),
+    await (managers === 3 ? failOver(stage, address) : survive(stage, address));
+  }, { managers }),
 );

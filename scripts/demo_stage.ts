@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { EndpointView, NetworkView } from "../src/api/mod.ts";
 import {
   type CommandOutput,
   type TestHost,
@@ -12,6 +13,8 @@ import {
 } from "../tests/lab/hosts.ts";
 
 const SOCKET = "/run/agent/agent.sock";
+/** A guest starts processes slowly. */
+const PATIENCE_MS = 60_000;
 
 /** Prints what is done, and remembers what was checked. */
 export class Narrator {
@@ -86,6 +89,11 @@ export class Demo {
     return host.output(argv, { env: this.#env });
   }
 
+  /** Starts one that a reader need not see, whose output is read. */
+  spawn(host: TestHost, ...argv: string[]): TestProcess {
+    return host.spawn(argv, { env: this.#env });
+  }
+
   async createNetwork(host: TestHost, name: string, more: object = {}): Promise<void> {
     await this.must(
       host,
@@ -101,27 +109,45 @@ export class Demo {
 
   /** Waits until so many workloads are attached to a network. */
   async attached(host: TestHost, network: string, count: number): Promise<void> {
-    for (let tries = 0; tries < 100; tries++) {
-      const { stdout } = await this.quietly(host, "agent", "endpoint", "ls", network, "--json");
-      const { items } = JSON.parse(stdout);
-      const there = items.filter((item: { attachment: string }) => item.attachment === "attached");
-      if (there.length >= count) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`${count} workloads were not attached to ${network}`);
+    await this.#until(`${count} workloads attached to ${network}`, async () => {
+      const endpoints = await this.#endpoints(host, network);
+      const there = endpoints.filter(({ attachment }) => attachment === "attached");
+      return there.length >= count ? there : null;
+    });
   }
 
   /** Address of the endpoint of this name, once its workload is attached. */
-  async addressOf(host: TestHost, network: string, name: string): Promise<string> {
-    for (let tries = 0; tries < 100; tries++) {
-      const { stdout } = await this.quietly(host, "agent", "endpoint", "ls", network, "--json");
-      const { items } = JSON.parse(stdout);
-      for (const endpoint of items) {
-        if (endpoint.name === name && endpoint.attachment === "attached") return endpoint.ip;
-      }
+  addressOf(host: TestHost, network: string, name: string): Promise<string> {
+    return this.#until(`the workload ${name} attached to ${network}`, async () => {
+      const endpoints = await this.#endpoints(host, network);
+      const found = endpoints.find((one) => one.name === name && one.attachment === "attached");
+      return found?.ip ?? null;
+    });
+  }
+
+  /** Waits until all members of a network are with this epoch, or a later one, and no other. */
+  async epoch(host: TestHost, network: string, epoch: number): Promise<void> {
+    await this.#until(`epoch ${epoch} of ${network}`, async () => {
+      const args = ["agent", "network", "inspect", network, "--json"];
+      const view: NetworkView = JSON.parse((await this.quietly(host, ...args)).stdout);
+      const [newest, ...older] = view.encryption?.epochs ?? [];
+      return newest !== undefined && newest.epoch >= epoch && older.length === 0 ? newest : null;
+    });
+  }
+
+  async #endpoints(host: TestHost, network: string): Promise<readonly EndpointView[]> {
+    const { stdout } = await this.quietly(host, "agent", "endpoint", "ls", network, "--json");
+    return JSON.parse(stdout).items;
+  }
+
+  async #until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
+    const deadline = performance.now() + PATIENCE_MS;
+    while (performance.now() < deadline) {
+      const found = await look();
+      if (found !== null) return found;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    throw new Error(`The workload ${name} was not attached to ${network}`);
+    throw new Error(`After ${PATIENCE_MS / 1000} s there is not: ${what}`);
   }
 }
 
@@ -142,7 +168,12 @@ async function kernelState(host: TestHost): Promise<string> {
   return JSON.stringify([...parts, stdout]);
 }
 
-async function found(demo: Demo, narrator: Narrator, hosts: readonly TestHost[]): Promise<void> {
+async function found(
+  demo: Demo,
+  narrator: Narrator,
+  hosts: readonly TestHost[],
+  { managers }: DemoOptions,
+): Promise<void> {
   const [first, ...others] = hosts;
   if (first === undefined) throw new TypeError("there are hosts");
   narrator.chapter("A cluster of three hosts");
@@ -151,13 +182,46 @@ async function found(demo: Demo, narrator: Narrator, hosts: readonly TestHost[])
   const join = /agent join (\S+) --token (\S+)/.exec(said);
   if (join === null) throw new Error("agent init did not print a join command");
   const [, address = "", token = ""] = join;
-  narrator.say("The others join with the command that it has printed.");
-  for (const host of others) await demo.must(host, "agent", "join", address, "--token", token);
+  if (managers === 1) {
+    narrator.say("The others join with the command that it has printed.");
+    for (const host of others) await demo.must(host, "agent", "join", address, "--token", token);
+  } else {
+    narrator.say("The others join as managers: of three, one may fail.");
+    await joinAsManagers(demo, narrator, first, others);
+  }
   const list = await demo.must(first, "agent", "node", "ls");
   narrator.check(
     "three members, all of them alive",
     hosts.every(({ name }) => list.includes(name)),
   );
+}
+
+async function joinAsManagers(
+  demo: Demo,
+  narrator: Narrator,
+  first: TestHost,
+  others: readonly TestHost[],
+): Promise<void> {
+  const uses = String(others.length);
+  const made = await demo.must(
+    first,
+    "agent",
+    "token",
+    "create",
+    "--role",
+    "manager",
+    "--uses",
+    uses,
+  );
+  const [, address = "", token = ""] = /agent join (\S+) --token (\S+)/.exec(made) ?? [];
+  for (const host of others) await demo.must(host, "agent", "join", address, "--token", token);
+  let said = "";
+  for (let tries = 0; tries < 100 && !/ 1 of the managers may fail/.test(said); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    said = (await demo.quietly(first, "agent", "status")).stdout;
+  }
+  await demo.must(first, "agent", "status");
+  narrator.check("three managers, of which one may fail", / 1 of the managers may fail/.test(said));
 }
 
 async function leave(
@@ -180,6 +244,7 @@ async function leave(
 /** Shows something on three hosts that are one cluster, and the hosts' leaving; the exit status. */
 export async function demonstrate(
   show: (stage: Stage) => Promise<void>,
+  options: DemoOptions = { managers: 1 },
 ): Promise<number> {
   const narrator = new Narrator();
   const lab = await TestLab.start();
@@ -190,7 +255,7 @@ export async function demonstrate(
     const hosts = [one, two, three];
     const before = await Promise.all(hosts.map(kernelState));
     const demo = new Demo(narrator);
-    await found(demo, narrator, hosts);
+    await found(demo, narrator, hosts, options);
     await show({ narrator, demo, lab, hosts: [one, two, three] });
     await leave(demo, narrator, hosts, before);
   } catch (error) {
@@ -203,6 +268,12 @@ export async function demonstrate(
 
 function add(lab: TestLab, number: number): Promise<TestHost> {
   return lab.addHost(`host${number}`, { address: `192.0.2.${number}/24` });
+}
+
+/** How it is shown. */
+export interface DemoOptions {
+  /** How many of the hosts are managers. */
+  readonly managers: 1 | 3;
 }
 
 /** Where it is shown. */

@@ -5,8 +5,8 @@
  * @module
  */
 
-/** What a `// needs:` line may name, beside `root`. */
-export const features = ["netns", "vxlan", "esp", "flower", "netem"] as const;
+/** What a `// needs:` line may name, beside `root`. `clock`: one that may be set, as no real one may. */
+export const features = ["netns", "vxlan", "esp", "flower", "netem", "clock"] as const;
 export type Feature = (typeof features)[number];
 
 const key = "0x" + "ab".repeat(36);
@@ -22,6 +22,7 @@ const attempts: Readonly<Record<Feature, string>> = {
     "tc filter add dev probe2 egress protocol ip pref 1 flower ip_proto udp dst_port 9 action drop",
   netem:
     "ip link add probe4 type veth peer name probe5 && tc qdisc add dev probe4 root netem delay 1ms",
+  clock: 'test "$AGENT_LAB" = guest',
 };
 
 /** The features this kernel lacks, in the order asked for. As a plain user it lacks them all. */

@@ -9,6 +9,9 @@ import { availableCpus, Child, onInterrupt } from "./child.ts";
 import { Guest } from "./guest.ts";
 import { type Feature, features, missingFeatures, parseNeeds } from "./kernel_probe.ts";
 
+/** A clock that may be set is the guest's alone: nobody needs one unless he says so. */
+const usual = features.filter((feature) => feature !== "clock").join(" ");
+
 const usage = `Usage: scripts/lab [OPTIONS] -- CMD [ARG...]
 
 Runs CMD in a kernel that has ESP with AES-GCM, VXLAN, flower and netem: this kernel if it has them
@@ -17,7 +20,7 @@ its standard input is closed. In the guest, what CMD writes stays only below the
 and each --share; all else is gone with the guest.
 
   --kernel auto|host|guest   where (default: auto)
-  --needs "FEATURE..."       what auto looks for (default: ${features.join(" ")})
+  --needs "FEATURE..."       what auto looks for (default: ${usual})
   --cpu N                    the one CPU it runs on (default: the last)
   --timeout SECONDS          ends it after that time, with exit status 124
   --share DIR                the guest's writes below DIR stay, too; may be repeated
@@ -35,7 +38,7 @@ function parse(args: string[]) {
     args: split < 0 ? args : args.slice(0, split),
     options: {
       kernel: { type: "string", default: "auto" },
-      needs: { type: "string", default: features.join(" ") },
+      needs: { type: "string", default: usual },
       cpu: { type: "string" },
       timeout: { type: "string" },
       share: { type: "string", multiple: true, default: [] },

@@ -23,7 +23,8 @@ const limitSeconds = 1500;
 /** One thing to run, to be shown when it is over. */
 interface Job {
   readonly title: string;
-  readonly cpu: "any" | "last";
+  /** In this kernel or in one of its own. */
+  readonly place: TestRun["place"];
   run(cpu: number): Promise<Result>;
 }
 
@@ -70,7 +71,7 @@ async function capture(
 function checkJob(title: string, command: readonly string[]): Job {
   return {
     title,
-    cpu: "any",
+    place: "host",
     run: async (cpu) => {
       const { status, output } = await capture(command, { cpu });
       return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, problems: [], output };
@@ -93,19 +94,27 @@ function staticJobs(deno: string): Job[] {
 
 /** One `deno test`, in this kernel (away from this machine's network and /run) or in the guest. */
 function testJob(deno: string, work: string, run: TestRun, filter: string | undefined): Job {
-  const report = `${work}/${run.suite}-${run.place}.xml`;
+  const name = run.title.replaceAll(/\W+/g, "-");
+  const report = `${work}/${name}.xml`;
+  // All files in one module graph: what they share is loaded once, not once a file.
+  const entry = `${work}/${name}_test.ts`;
+  const imports = run.files.map((file) =>
+    `import ${JSON.stringify(`file://${Deno.cwd()}/${file}`)};\n`
+  );
+  Deno.writeTextFileSync(entry, imports.join(""));
   const command = [
     deno,
     "test",
     "--allow-all",
     "--no-check",
+    `--config=${Deno.cwd()}/deno.json`,
     `--junit-path=${report}`,
     ...(filter === undefined ? [] : [`--filter=${filter}`]),
-    ...run.files,
+    entry,
   ];
   return {
-    title: `${run.suite}${run.place === "guest" ? " (in the guest)" : ""}`,
-    cpu: run.place === "guest" ? "last" : "any",
+    title: run.title,
+    place: run.place,
     run: async (cpu) => {
       const lab = ["scripts/lab", "--kernel", "guest", "--cpu", `${cpu}`, "--share", work, "--"];
       const ended = run.place === "guest"
@@ -139,44 +148,71 @@ function* testFiles(folder: string): Generator<TestFile> {
   }
 }
 
-/** The last part of a failed run's output: from Deno's list of errors on, where it has one. */
+/** Of a failed run's output: hosts' logs, then the last part, from Deno's list of errors on where it has one. */
 function relevant(output: string): string {
   const errors = output.lastIndexOf("\n ERRORS ");
-  return errors < 0 ? output.split("\n").slice(-60).join("\n") : output.slice(errors + 1);
+  if (errors < 0) return output.split("\n").slice(-60).join("\n");
+  const logs = output.match(/^--- log of [^]*?(?=^-+ (?:post-test )?output end -+$)/gm) ?? [];
+  return [...logs, output.slice(errors + 1)].join("");
 }
 
-/** Runs all jobs, as many at a time as there are CPUs; guests share the last one. */
+/** How many jobs of this kernel run at a time on one CPU: most of them wait for something half of the time. */
+const jobsPerCpu = 2;
+
+/**
+ * Runs all jobs. A guest has a CPU for itself, for one that shares it is fifteen times as slow: the last CPU
+ * runs guests first, the others what this kernel runs; when there is no more of that, each takes what is left.
+ */
 async function runJobs(jobs: readonly Job[]): Promise<{ passed: number; failed: number }> {
   const cpus = availableCpus();
-  const last = cpus.at(-1) ?? 0;
   const waiting = [...jobs];
+  const running = new Map<number, Job[]>(cpus.map((cpu) => [cpu, []]));
   const total = { passed: 0, failed: 0 };
-  const lane = async (cpu: number) => {
-    for (;;) {
-      // The last CPU takes what only it may run first; with one CPU it runs all.
-      const pinned = cpu === last ? waiting.findIndex((job) => job.cpu === "last") : -1;
-      const index = pinned >= 0 ? pinned : waiting.findIndex((job) => job.cpu === "any");
-      const [job] = index < 0 || interrupted !== undefined ? [] : waiting.splice(index, 1);
-      if (job === undefined) return;
-      const began = performance.now();
-      const result = await job.run(cpu);
-      if (interrupted !== undefined) return;
-      const failed = result.failed + result.problems.length;
-      total.passed += result.passed;
-      total.failed += failed;
-      const seconds = ((performance.now() - began) / 1000).toFixed(1);
-      if (failed > 0) {
-        console.log(`${relevant(result.output).trimEnd()}\n${result.problems.join("\n")}`);
-      }
-      console.log(
-        `${
-          failed > 0 ? "FAILED" : "ok"
-        } ${job.title}: ${result.passed} passed, ${failed} failed (${seconds} s)`,
-      );
-    }
+  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
+  const next = (cpu: number): Job | undefined => {
+    const here = running.get(cpu) ?? [];
+    if (interrupted !== undefined || here.length >= jobsPerCpu) return undefined;
+    if (here.some(({ place }) => place === "guest")) return undefined;
+    const places = cpu === cpus.at(-1) ? ["guest", "host"] as const : ["host", "guest"] as const;
+    const place = places.find((place) => waiting.some((job) => job.place === place));
+    if (place === "guest" && here.length > 0) return undefined;
+    const index = waiting.findIndex((job) => job.place === place);
+    return index < 0 ? undefined : waiting.splice(index, 1)[0];
   };
-  await Promise.all(cpus.map(lane));
+  const fill = () => {
+    for (const [cpu, here] of running) {
+      for (let job = next(cpu); job !== undefined; job = next(cpu)) {
+        here.push(job);
+        run(job, cpu).catch(fail);
+      }
+    }
+    if ([...running.values()].every((here) => here.length === 0)) end();
+  };
+  const run = async (job: Job, cpu: number) => {
+    const began = performance.now();
+    const result = await job.run(cpu);
+    const here = running.get(cpu) ?? [];
+    here.splice(here.indexOf(job), 1);
+    if (interrupted === undefined) {
+      total.passed += result.passed;
+      total.failed += result.failed + result.problems.length;
+      report(job, result, (performance.now() - began) / 1000);
+    }
+    fill();
+  };
+  fill();
+  await ended;
   return total;
+}
+
+function report({ title }: Job, result: Result, seconds: number): void {
+  const failed = result.failed + result.problems.length;
+  if (failed > 0) {
+    console.log(`${relevant(result.output).trimEnd()}\n${result.problems.join("\n")}`);
+  }
+  const verdict = failed > 0 ? "FAILED" : "ok";
+  const counts = `${result.passed} passed, ${failed} failed`;
+  console.log(`${verdict} ${title}: ${counts} (${seconds.toFixed(1)} s)`);
 }
 
 async function planJobs(work: string): Promise<Job[]> {

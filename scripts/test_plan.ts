@@ -19,6 +19,8 @@ export type Place = "host" | "guest";
 export interface TestRun {
   readonly suite: string;
   readonly place: Place;
+  /** Different for each run; for the reader too. */
+  readonly title: string;
   readonly files: readonly string[];
 }
 
@@ -31,20 +33,29 @@ export function suiteOf(path: string): string {
   return top === "tests" && folder !== undefined ? folder : "unit";
 }
 
-/** Splits files into runs. What this kernel lacks, the guest has. */
+/** Each of their files is a run, with a time limit and a line of its own: they are long, and mostly wait. */
+const longSuites = ["e2e"];
+
+/**
+ * Splits files into runs. What this kernel lacks, the guest has; there each file is a run of its own, too:
+ * it is slow there, and who waits wants to know for what.
+ */
 export function planRuns(files: readonly TestFile[], missingHere: ReadonlySet<Feature>): TestRun[] {
   const runs = new Map<string, TestRun & { files: string[] }>();
   for (const { path, firstLine } of files) {
     const { features } = parseNeeds(firstLine);
     const place: Place = features.some((feature) => missingHere.has(feature)) ? "guest" : "host";
     const suite = suiteOf(path);
-    const key = `${suite} ${place}`;
-    const run = runs.get(key) ?? { suite, place, files: [] };
+    const file = path.slice(path.lastIndexOf("/") + 1).replace(/_test\.ts$/, "");
+    const isAlone = place === "guest" || longSuites.includes(suite);
+    const title = suite + (isAlone ? ` ${file}` : "") +
+      (place === "guest" ? " (in the guest)" : "");
+    const run = runs.get(title) ?? { suite, place, title, files: [] };
     run.files.push(path);
-    runs.set(key, run);
+    runs.set(title, run);
   }
   const rank = ({ suite }: TestRun) => order.includes(suite) ? order.indexOf(suite) : order.length;
-  return [...runs.values()].sort((a, b) => rank(a) - rank(b) || (a.suite < b.suite ? -1 : 1));
+  return [...runs.values()].sort((a, b) => rank(a) - rank(b) || (a.title < b.title ? -1 : 1));
 }
 
 /** What came of a run. `problems` are failures that no test reports: each counts as one. */
@@ -78,8 +89,8 @@ export function readReport(
   }
   if (failed + problems.length === 0) {
     if (outcome.status !== 0) {
-      problems.push(`${run.suite}: deno test ended with status ${outcome.status}`);
-    } else if (passed === 0 && !outcome.filtered) problems.push(`${run.suite}: no test ran`);
+      problems.push(`${run.title}: deno test ended with status ${outcome.status}`);
+    } else if (passed === 0 && !outcome.filtered) problems.push(`${run.title}: no test ran`);
   }
   return { passed, failed, problems };
 }

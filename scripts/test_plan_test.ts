@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { planRuns, readReport, suiteOf, type TestRun } from "./test_plan.ts";
 
-const run: TestRun = { suite: "unit", place: "host", files: ["src/a_test.ts", "src/b_test.ts"] };
+const run: TestRun = {
+  suite: "unit",
+  place: "host",
+  title: "unit",
+  files: ["src/a_test.ts", "src/b_test.ts"],
+};
 
 const report = (...cases: string[]) =>
   `<?xml version="1.0"?><testsuites>${cases.join("")}</testsuites>`;
@@ -29,11 +34,16 @@ Deno.test("a file that needs what this kernel lacks is run in the guest", () => 
     { path: "src/base/ip_test.ts", firstLine: 'import "x";' },
   ];
   assert.deepEqual(planRuns(files, new Set(["esp"])), [
-    { suite: "unit", place: "host", files: ["src/base/ip_test.ts"] },
-    { suite: "e2e", place: "guest", files: ["tests/e2e/esp_test.ts"] },
-    { suite: "e2e", place: "host", files: ["tests/e2e/join_test.ts"] },
+    { suite: "unit", place: "host", title: "unit", files: ["src/base/ip_test.ts"] },
+    {
+      suite: "e2e",
+      place: "guest",
+      title: "e2e esp (in the guest)",
+      files: ["tests/e2e/esp_test.ts"],
+    },
+    { suite: "e2e", place: "host", title: "e2e join", files: ["tests/e2e/join_test.ts"] },
   ]);
-  assert.equal(planRuns(files, new Set()).length, 2);
+  assert.equal(planRuns(files, new Set()).length, 3);
 });
 
 Deno.test("a need that nobody knows is an error, not a skip", () => {
