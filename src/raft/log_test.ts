@@ -13,6 +13,7 @@ function entriesOf(from: number, ...terms: number[]): Entry[] {
 
 function ready(parts: Partial<Ready>): Ready {
   return {
+    early: [],
     chunks: [],
     snapshot: null,
     entries: [],

@@ -13,12 +13,12 @@
  * go to and from the leader only: a follower refuses proposals and reads and names the leader.
  *
  * ```ts
- * import { MemoryStorage, Raft, type Ready } from "./mod.ts";
+ * import { MemoryStorage, type Message, Raft, type Ready } from "./mod.ts";
  * import type { Random } from "../base/mod.ts";
  *
  * declare const random: Random;
  * declare const save: (ready: Ready) => void;
- * declare const send: (ready: Ready) => void;
+ * declare const send: (messages: readonly Message[]) => void;
  * declare const apply: (ready: Ready) => void;
  *
  * const storage = new MemoryStorage({ voters: ["a"], learners: [] });
@@ -26,9 +26,10 @@
  * raft.campaign();
  * raft.propose(new Uint8Array([1]));
  * for (let ready = raft.ready(); ready !== null; ready = raft.ready()) {
+ *   send(ready.early);
  *   save(ready);
  *   storage.save(ready);
- *   send(ready);
+ *   send(ready.messages);
  *   apply(ready);
  *   raft.advance();
  * }
@@ -39,13 +40,14 @@
  * **After every call** (several may be taken together: that is the batching), handle
  * {@linkcode Raft.ready} until it is null, then wait for the next message, request or tick. For each:
  *
- * 1. Save `chunks`, `snapshot`, `entries` and `hardState`: all but the chunks in one transaction. When
+ * 1. Send `early`; it may wait, too, as long as it goes out.
+ * 2. Save `chunks`, `snapshot`, `entries` and `hardState`: all but the chunks in one transaction. When
  *    `mustSync`, fsync. A failed fsync is the end of the process: the kernel may have dropped what it
  *    could not write, and would call the next one a success.
- * 2. When `mustSync`, record `hardState.serial` in a second place, the *floor*, and fsync that too.
- * 3. Send `messages`. A message that goes out before 1 and 2 promises what a crash takes back.
- * 4. Restore the state machine from `snapshot`; apply `committed`; serve `reads`, fail `lostReads`.
- * 5. Call {@linkcode Raft.advance}. Until then `ready` may not be called again, but everything else may.
+ * 3. When `mustSync`, record `hardState.serial` in a second place, the *floor*, and fsync that too.
+ * 4. Send `messages`. A message that goes out before 2 and 3 promises what a crash takes back.
+ * 5. Restore the state machine from `snapshot`; apply `committed`; serve `reads`, fail `lostReads`.
+ * 6. Call {@linkcode Raft.advance}. Until then `ready` may not be called again, but everything else may.
  *
  * A proposal is done when an entry with its index *and* term comes out in `committed`; when one with
  * another term comes out there, or the member has stopped leading and a snapshot has skipped it, nobody

@@ -169,13 +169,20 @@ export class Raft {
     const binds = term !== saved.term || vote !== saved.vote || log.unsaved.length > 0 ||
       log.received !== null;
     const serial = binds ? saved.serial + 1 : saved.serial;
+    // The term is a promise, too: a leader that may forget that it leads it could do so twice.
+    const mayTell = role.kind === "leader" && term === saved.term && vote === saved.vote;
+    const { early = [], late = [] } = Object.groupBy(
+      core.outbox,
+      ({ kind }) => mayTell && LEADERS.includes(kind) ? "early" : "late",
+    );
     const ready: Ready = {
+      early,
       chunks: core.chunks,
       snapshot: log.received,
       entries: [...log.unsaved],
       hardState: binds || commit !== saved.commit ? { term, vote, commit, serial } : null,
       mustSync: binds,
-      messages: core.outbox,
+      messages: late,
       committed: log.unapplied(core.limits.maxApplyBytes),
       reads: role.kind === "leader" ? role.reads.takeConfirmed() : [],
       lostReads: core.lostReads,
@@ -207,6 +214,9 @@ export class Raft {
   }
 }
 
+/** What only a leader says, and of which nothing depends on what is on its own disk. */
+const LEADERS: readonly Message["kind"][] = ["append", "heartbeat", "snapshot-part"];
+
 /** Whether a disk does not hold what was promised with it, and how it is known. */
 function lostData(hardState: HardState, log: Log, floor: number): string | null {
   const { commit, serial } = hardState;
@@ -223,6 +233,7 @@ function lostData(hardState: HardState, log: Log, floor: number): string | null 
 function isNothing(ready: Ready): boolean {
   return ready.hardState === null && ready.snapshot === null &&
     [
+      ready.early,
       ready.chunks,
       ready.entries,
       ready.messages,

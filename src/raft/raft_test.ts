@@ -63,7 +63,7 @@ Deno.test("a follower that does not answer is sent no more than a window", () =>
   for (let round = 0; round < 50; round++) {
     raft.propose(new Uint8Array(100));
     for (let ready = raft.ready(); ready !== null; ready = raft.ready()) {
-      appends += ready.messages.filter(({ kind }) => kind === "append").length;
+      appends += ready.early.filter(({ kind }) => kind === "append").length;
       storage.save(ready);
       raft.advance();
     }
@@ -71,7 +71,7 @@ Deno.test("a follower that does not answer is sent no more than a window", () =>
   assert.equal(appends, 4);
   raft.step({ kind: "append-accepted", from: "b", to: "a", term: 1, match: 3 });
   const ready = raft.ready();
-  assert.equal(ready?.messages.filter(({ kind }) => kind === "append").length, 2);
+  assert.equal(ready?.early.filter(({ kind }) => kind === "append").length, 2);
 });
 
 Deno.test("applying is cut into pieces", () => {

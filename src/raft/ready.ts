@@ -3,6 +3,11 @@ import type { ConfirmedRead, Entry, HardState, SnapshotChunk, SnapshotMeta } fro
 
 /** What the caller has to do now, in this order of fields; then {@linkcode Raft.advance}. */
 export interface Ready {
+  /**
+   * What a leader tells the others: may be sent before anything is saved, for it promises nothing of this
+   * member's disk, and their disks work at the same time as its own (thesis, 10.2.1).
+   */
+  readonly early: readonly Message[];
   /** Pieces of a snapshot to write down; they count only when `snapshot` says so. */
   readonly chunks: readonly SnapshotChunk[];
   /**
@@ -19,7 +24,7 @@ export interface Ready {
    * only the commit index has moved: saving it can wait, or never happen.
    */
   readonly mustSync: boolean;
-  /** To be sent, in any order; none of them earlier. */
+  /** To be sent, in any order; none of them before all of the above is saved. */
   readonly messages: readonly Message[];
   /** To be applied in this order; after `snapshot`, if there is one, has been restored. */
   readonly committed: readonly Entry[];

@@ -36,6 +36,7 @@ function withDisk(body: (directory: string) => void): Promise<void> {
 }
 
 const nothing: Ready = {
+  early: [],
   chunks: [],
   snapshot: null,
   entries: [],

@@ -46,6 +46,8 @@ export class Driver<Result> {
   readonly #timing: Timing;
   readonly #courier: Courier | null;
   readonly #compaction: Compaction;
+  /** Told to the others already, and not saved yet. */
+  #unsaved: Ready | null = null;
   /** Called after each turn's work, until they say that they have seen enough. */
   readonly #waiters = new Set<() => boolean>();
   #isScheduled = false;
@@ -88,7 +90,7 @@ export class Driver<Result> {
     // Nobody else could lead. Where others might, one of them does, or the time will come.
     if (voters.length === 1 && voters[0] === memberId) this.raft.campaign();
     this.#tellMembers();
-    this.#handleAll();
+    while (!this.#handleAll());
     // From here on nothing throws.
     this.#courier?.listen((message) => {
       const complaint = this.#guarded(() => this.raft.step(message));
@@ -202,7 +204,7 @@ export class Driver<Result> {
 
   #work(): void {
     try {
-      this.#handleAll();
+      if (!this.#handleAll()) return this.schedule();
       if (this.raft.damage !== null) return this.fail(lossOf(this.raft.damage));
       const { role, term } = this.raft;
       const led = role === "leader" ? term : null;
@@ -216,10 +218,25 @@ export class Driver<Result> {
     }
   }
 
-  /** Does all there is to do, in the order that `raft/mod.ts` prescribes. */
-  #handleAll(): void {
+  /**
+   * Does all there is to do, in the order that `raft/mod.ts` prescribes.
+   *
+   * @returns false when the others have been told something that has to be saved here: what was written to
+   *   them leaves in the next turn, and the disk would hold the thread before that
+   */
+  #handleAll(): boolean {
     const { raft, disk } = this;
-    for (let ready = raft.ready(); ready !== null; ready = raft.ready()) {
+    for (;;) {
+      const ready = this.#unsaved ?? raft.ready();
+      if (ready === null) break;
+      if (this.#unsaved === null && ready.early.length > 0) {
+        this.#courier?.send(ready.early);
+        if (ready.mustSync) {
+          this.#unsaved = ready;
+          return false;
+        }
+      }
+      this.#unsaved = null;
       disk.save(ready);
       this.#courier?.send(ready.messages);
       this.#apply(ready);
@@ -227,6 +244,7 @@ export class Driver<Result> {
       if (ready.entries.length > 0 || ready.snapshot !== null) this.#tellMembers();
     }
     this.leading.announce();
+    return true;
   }
 
   #apply(ready: Ready): void {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { encodeUtf8, type Frame, newId } from "../base/mod.ts";
-import type { Raft } from "../raft/mod.ts";
+import type { Message, Raft } from "../raft/mod.ts";
 import { Floor } from "./floor.ts";
 import { Leading } from "./leading.ts";
-import { encodeMessage } from "./message_codec.ts";
+import { decodeMessage, encodeMessage } from "./message_codec.ts";
 import {
   createStore,
   type Leadership,
@@ -17,6 +17,9 @@ import { clock, eventually, keepingLogger, pause } from "./testing_managers.ts";
 import { openAlone, random, Recorder, withDirectory } from "./testing_store.ts";
 
 const sanitized = { sanitizeOps: true, sanitizeResources: true };
+
+type WithoutAddress<M> = M extends Message ? Omit<M, "from" | "to"> : never;
+type Letter = WithoutAddress<Message>;
 
 /** Takes what a store sends, and brings what a test says. */
 class Wire implements RaftTransport {
@@ -79,7 +82,7 @@ async function withLearner(
 }
 
 Deno.test(
-  "nothing is sent before all that it promises is on the disk, floor included",
+  "a leader's entries go out before its disk has them, a follower's promise after, floor included",
   sanitized,
   () =>
     withLearner(async (store, wire, { directory, incarnation }) => {
@@ -88,22 +91,37 @@ Deno.test(
         floor.close();
         return floor.serial;
       };
+      const hear = (message: Letter) =>
+        wire.receiver?.("b", encodeMessage({ ...message, from: "b", to: "a" }, incarnation));
       // The first append goes unanswered, and one at a time is all that a probe may have under way.
-      const match = store.status().lastIndex;
-      const term = store.status().term;
-      const reply = { kind: "append-accepted", from: "b", to: "a", term, match } as const;
-      wire.receiver?.("b", encodeMessage(reply, incarnation));
+      const { term, lastIndex } = store.status();
+      hear({ kind: "append-accepted", term, match: lastIndex });
       await eventually(
         () => store.status().members[0]?.state === "replicate",
         () => "it replicates",
       );
       const before = serialOnDisk();
-      const seen: number[] = [];
-      wire.onSend = ({ body }) => {
-        if (body.length === 5) seen.push(serialOnDisk());
+      const seen: (readonly [string, number])[] = [];
+      wire.onSend = (frame) => {
+        const message = decodeMessage(frame, { from: "a", to: "b", incarnation });
+        const hasEntries = message.kind === "append" && message.entries.length > 0;
+        if (hasEntries || message.kind === "append-accepted") {
+          seen.push([message.kind, serialOnDisk()]);
+        }
       };
       await store.propose(encodeUtf8("entry"));
-      assert.deepEqual(seen, [before + 1]);
+      assert.deepEqual(seen, [["append", before]]);
+      assert.equal(serialOnDisk(), before + 1);
+      const prev = { term, index: lastIndex + 1 };
+      const entry = {
+        term: term + 1,
+        index: prev.index + 1,
+        kind: "noop",
+        data: new Uint8Array(),
+      } as const;
+      hear({ kind: "append", term: term + 1, prev, entries: [entry], commit: prev.index });
+      await eventually(() => seen.length === 2, () => "it answers");
+      assert.deepEqual(seen[1], ["append-accepted", before + 2]);
     }),
 );
 

@@ -219,6 +219,7 @@ class Conversation {
     if (member.raft !== null) member.floor = 0;
     member.storage = new MemoryStorage({ voters, learners: [] });
     member.storage.save({
+      early: [],
       chunks: [],
       snapshot: null,
       entries,
@@ -261,15 +262,13 @@ class Conversation {
     for (;;) {
       const ready = member.writing ?? raft.ready();
       if (ready === null) return;
+      if (member.writing === null) this.#send(ready.early);
       member.writing = ready;
       if (member.slow) return;
       member.writing = null;
       member.storage.save(ready);
       member.floor = ready.hardState?.serial ?? member.floor;
-      for (const message of ready.messages) {
-        this.#underWay.push(message);
-        if (!this.#quiet) this.#tell(describe(message));
-      }
+      this.#send(ready.messages);
       if (ready.snapshot !== null) {
         member.applied = text.decode(member.storage.snapshotBytes()).split(" ");
         this.#tell(`${id} restores: ${member.applied.join(" ")}`);
@@ -282,6 +281,13 @@ class Conversation {
       const was = standing(raft);
       raft.advance();
       this.#compare(id, was);
+    }
+  }
+
+  #send(messages: readonly Message[]): void {
+    for (const message of messages) {
+      this.#underWay.push(message);
+      if (!this.#quiet) this.#tell(describe(message));
     }
   }
 

@@ -343,24 +343,85 @@ Deno.test("lost appends are noticed by the answers to heartbeats", () =>
     b: follower in term 1, log 1 1 1, commit 3, members a b
   `));
 
-Deno.test("a leader counts its own disk only when it has the entry", () =>
+Deno.test("the leader's disk works while the others' do, and counts when it has the entry (thesis, 10.2.1)", () =>
   converse(`
     > voters a b c
     > elect a
     a is leader in term 1
     > slow a
     > propose a x
-    # Nothing is sent before it is saved.
+    a → b: append in term 1 after 1/1: 2/1 x; commit 1
+    a → c: append in term 1 after 1/1: 2/1 x; commit 1
+    > deliver a b
+    b → a: accepted in term 1 up to 2
+    > deliver b a
+    # Two know x, and one has it on its disk: that is no majority.
     > show
     a: leader in term 1, log 1, commit 1, members a b c
-    b: follower in term 1, log 1, commit 1, members a b c
+    b: follower in term 1, log 1 1, commit 1, members a b c
     c: follower in term 1, log 1, commit 1, members a b c
+    > saved a
+    a → b: append in term 1 after 2/1: nothing; commit 2
+    a → c: append in term 1 after 2/1: nothing; commit 2
+    a applies x
+    > settle
+    b applies x
+    c applies x
+    > show
+    a: leader in term 1, log 1 1, commit 2, members a b c
+    b: follower in term 1, log 1 1, commit 2, members a b c
+    c: follower in term 1, log 1 1, commit 2, members a b c
+  `));
+
+Deno.test("what a leader has told, and lost in a crash, is what the others make of it", () =>
+  converse(`
+    > voters a b c
+    > elect a
+    a is leader in term 1
+    > slow a
+    > propose a x
+    a → b: append in term 1 after 1/1: 2/1 x; commit 1
+    a → c: append in term 1 after 1/1: 2/1 x; commit 1
+    > deliver a b
+    b → a: accepted in term 1 up to 2
     > crash a
+    > lose
     > start a
     > show
     a: follower in term 1, log 1, commit 1, members a b c
-    b: follower in term 1, log 1, commit 1, members a b c
+    b: follower in term 1, log 1 1, commit 1, members a b c
     c: follower in term 1, log 1, commit 1, members a b c
+    > elect b
+    b is leader in term 2
+    > show
+    a: follower in term 2, log 1 1 2, commit 3, members a b c
+    b: leader in term 2, log 1 1 2, commit 3, members a b c
+    c: follower in term 2, log 1 1 2, commit 3, members a b c
+  `));
+
+Deno.test("a member that has elected itself tells nobody before its term is on its disk", () =>
+  converse(`
+    > voters a
+    > campaign a
+    a is leader in term 1
+    > joins b
+    > add b at a
+    a → b: append in term 1 after 1/1: 2/1 members a + b; commit 1
+    > settle
+    b is follower of a in term 1
+    > crash a
+    > start a
+    > slow a
+    > campaign a
+    a is leader in term 2
+    # Were it to crash now, it would lead term 2 once more, and put another entry there.
+    > saved a
+    a → b: append in term 2 after 2/1: 3/2 noop; commit 2
+    > settle
+    b is follower of a in term 2
+    > show
+    a: leader in term 2, log 1 1 2, commit 3, members a + b
+    b: follower in term 2, log 1 1 2, commit 3, members a + b
   `));
 
 Deno.test("a follower acknowledges what is on its disk", () =>
@@ -390,32 +451,30 @@ Deno.test("an entry counts by other disks even if the leader's is slow to finish
     > voters a b c
     > elect a
     a is leader in term 1
+    > slow a
     > propose a x
     a → b: append in term 1 after 1/1: 2/1 x; commit 1
     a → c: append in term 1 after 1/1: 2/1 x; commit 1
-    > slow a
-    > propose a y
     > deliver
     b → a: accepted in term 1 up to 2
     c → a: accepted in term 1 up to 2
     > deliver
-    # x is committed: b and c have it. y is nowhere but in the memory of a.
+    # x is committed: b and c have it.
+    > show
+    a: leader in term 1, log 1, commit 2, members a b c
+    b: follower in term 1, log 1 1, commit 1, members a b c
+    c: follower in term 1, log 1 1, commit 1, members a b c
     > saved a
-    a → b: append in term 1 after 2/1: 3/1 y; commit 1
-    a → c: append in term 1 after 2/1: 3/1 y; commit 1
-    a → b: append in term 1 after 3/1: nothing; commit 2
-    a → c: append in term 1 after 3/1: nothing; commit 2
+    a → b: append in term 1 after 2/1: nothing; commit 2
+    a → c: append in term 1 after 2/1: nothing; commit 2
     a applies x
     > settle
     b applies x
     c applies x
-    a applies y
-    b applies y
-    c applies y
     > show
-    a: leader in term 1, log 1 1 1, commit 3, members a b c
-    b: follower in term 1, log 1 1 1, commit 3, members a b c
-    c: follower in term 1, log 1 1 1, commit 3, members a b c
+    a: leader in term 1, log 1 1, commit 2, members a b c
+    b: follower in term 1, log 1 1, commit 2, members a b c
+    c: follower in term 1, log 1 1, commit 2, members a b c
   `));
 
 Deno.test("a member whose disk has lost what it promised takes no part", () =>

@@ -29,7 +29,7 @@ export interface World {
 }
 
 /** What is done with one {@linkcode Ready}, step by step. The process may die before each. */
-const STAGES = ["write", "sync", "floor", "send", "apply", "advance"] as const;
+const STAGES = ["early", "write", "sync", "floor", "send", "apply", "advance"] as const;
 /** Where a manager may die. */
 export type Stage = typeof STAGES[number];
 /** One of {@linkcode STAGES}, drawn. */
@@ -251,10 +251,13 @@ export class Manager {
   #do(stage: Stage, ready: Ready): void {
     const { checker, prng, send } = this.#world;
     if (this.dieAt === stage) {
-      if (stage === "send") prng.shuffle(ready.messages).slice(1).forEach(send);
+      const messages = { early: ready.early, send: ready.messages }[String(stage)] ?? [];
+      prng.shuffle(messages).slice(1).forEach(send);
       return this.crash(`before ${stage}`);
     }
     switch (stage) {
+      case "early":
+        return ready.early.forEach(send);
       case "write":
         this.disk.write(ready);
         checker.checkWritten(this, ready, this.#membership);

@@ -216,6 +216,15 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     withinSeeds: 100,
   },
   {
+    name: "what a follower says may go out early, too",
+    edits: [{
+      file: "raft/raft.ts",
+      before: 'mayTell && LEADERS.includes(kind) ? "early" : "late"',
+      after: '"early"',
+    }],
+    withinSeeds: 100,
+  },
+  {
     name: "a disk that has lost entries still votes",
     edits: [{
       file: "raft/raft.ts",
