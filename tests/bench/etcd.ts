@@ -69,13 +69,14 @@ export class EtcdCluster {
 
   #server(host: TestHost): TlsServer {
     const read = (name: string) => Deno.readTextFileSync(`${this.#directory}/${name}`);
-    const identity = { key: read("client.key"), cert: read("client.pem"), ca: [read("ca.pem")] };
+    const identities = [{ key: read("client.key"), cert: read("client.pem") }];
     return {
       kind: "tls",
       host: host.address,
       port: CLIENT_PORT,
       servername: host.name,
-      ...identity,
+      identities,
+      ca: [read("ca.pem")],
     };
   }
 

@@ -4,18 +4,29 @@ import { IdentityStore } from "../../src/node/mod.ts";
 import type { TestHost } from "../lab/hosts.ts";
 import type { LoadPlan, LoadResult, TlsServer } from "./load_client.ts";
 
-/** A manager's control port, and its own certificate: no other may read and write all. */
-export function tlsServer(host: string, stateDir: string): TlsServer {
+/**
+ * A manager's control port, and certificates of managers, its own first: no others may read and write all.
+ *
+ * @param others state directories of other managers
+ */
+export function tlsServer(
+  host: string,
+  stateDir: string,
+  others: readonly string[] = [],
+): TlsServer {
   const store = new IdentityStore(new StateFiles(stateDir));
-  const { identity, trust } = store.readTls();
+  const { trust } = store.readTls();
   const { controlAddress } = store.readRecord();
+  const identities = [stateDir, ...others].map((directory) => {
+    const { identity } = new IdentityStore(new StateFiles(directory)).readTls();
+    return { key: identity.privateKeyPem, cert: identity.certificatePem };
+  });
   return {
     kind: "tls",
     host,
     port: Number(controlAddress.slice(controlAddress.lastIndexOf(":") + 1)),
     servername: managerServerName(trust.clusterId),
-    key: identity.privateKeyPem,
-    cert: identity.certificatePem,
+    identities,
     ca: trust.roots.map((root) => certificateToPem(root)),
   };
 }

@@ -17,6 +17,7 @@ import { percentile } from "./statistics.ts";
 export interface LoadPlan {
   readonly server: UnixServer | TlsServer;
   readonly method: string;
+  /** `{connection}` in it stands for the number of the connection. */
   readonly path: string;
   /** Absent: no body. */
   readonly body?: string;
@@ -36,9 +37,15 @@ export interface TlsServer {
   readonly host: string;
   readonly port: number;
   readonly servername: string;
+  /** Connections take them in turn: a server may limit how many one of them has. */
+  readonly identities: readonly TlsIdentity[];
+  readonly ca: readonly string[];
+}
+
+/** A private key and its certificate, in PEM. */
+export interface TlsIdentity {
   readonly key: string;
   readonly cert: string;
-  readonly ca: readonly string[];
 }
 
 /** What came of it. */
@@ -47,6 +54,9 @@ export interface LoadResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
+
+/** So many connections are opened at a time. */
+const HANDSHAKES = 16;
 
 const decoder = new TextDecoder();
 
@@ -67,9 +77,11 @@ class Client {
     socket.on("close", fail);
   }
 
-  static async open(plan: LoadPlan): Promise<Client> {
+  /** @param place among all connections of the plan */
+  static async open(plan: LoadPlan, place: number): Promise<Client> {
     const { server, method, path, body } = plan;
-    const head = [`${method} ${path} HTTP/1.1`, "host: agent"];
+    const target = path.replace("{connection}", `${place}`);
+    const head = [`${method} ${target} HTTP/1.1`, "host: agent"];
     if (body !== undefined) {
       head.push("content-type: application/json", `content-length: ${body.length}`);
     }
@@ -78,8 +90,10 @@ class Client {
     let socket: Duplex;
     if (server.kind === "unix") socket = connectPlain({ path: server.path }, resolve);
     else {
-      const { kind: _kind, ca, ...options } = server;
-      socket = connectTls({ ...options, ca: [...ca], minVersion: "TLSv1.3" }, resolve);
+      const { host, port, servername, identities, ca } = server;
+      const identity = identities[place % identities.length];
+      const options = { host, port, servername, ca: [...ca], minVersion: "TLSv1.3" as const };
+      socket = connectTls({ ...options, ...identity }, resolve);
     }
     socket.once("error", reject);
     await promise;
@@ -122,9 +136,13 @@ class Client {
 }
 
 async function run(plan: LoadPlan): Promise<LoadResult> {
-  const clients = await Promise.all(
-    Array.from({ length: plan.connections }, () => Client.open(plan)),
-  );
+  const clients: Client[] = [];
+  // A server bounds the handshakes that one address has under way.
+  while (clients.length < plan.connections) {
+    const count = Math.min(HANDSHAKES, plan.connections - clients.length);
+    const places = Array.from({ length: count }, (_, place) => clients.length + place);
+    clients.push(...await Promise.all(places.map((place) => Client.open(plan, place))));
+  }
   const latenciesMs: number[] = [];
   const drive = async (client: Client, seconds: number, note: (ms: number) => void) => {
     const endMs = performance.now() + seconds * 1000;

@@ -6,8 +6,8 @@
  * after, what the disk can do.
  *
  * A client has one request under way at a time, on a connection of its own with the member that leads. Ours
- * writes an endpoint of a network (a new object each time, with an address chosen for it), etcd puts as many
- * bytes as that endpoint's request and answer have under one key, by its JSON gateway.
+ * sets a label of a network that no other client changes, etcd puts as many bytes under a key, by its JSON
+ * gateway.
  *
  * Usage: scripts/bench raft [--seconds N] [--rounds N] [--under DIRECTORY]
  *
@@ -26,9 +26,8 @@ import { median, ratioSpread, spread } from "./statistics.ts";
 const MANAGERS = 3;
 const CLIENTS = [1, 8, 32, 128];
 const READERS = 32;
-const NETWORK = "bench";
-/** Of etcd's values: what the log's entry for an endpoint has, about. */
-const VALUE_BYTES = 512;
+/** Of labels and values; a label has at most 255 characters. */
+const VALUE_BYTES = 255;
 
 interface Options {
   readonly seconds: number;
@@ -74,16 +73,19 @@ async function startOurs(
     await host.must("join", first.address, "--token", token, "--state-dir", stateDir(host));
   }
   await voters(hosts, MANAGERS);
-  await first.createNetwork(NETWORK, { subnet: "10.64.0.0/11" });
-  const path = `/v1/networks/${NETWORK}`;
-  const body = JSON.stringify({ node: first.name });
+  for (let client = 0; client < Math.max(...CLIENTS); client++) {
+    await first.createNetwork(`bench-${client}`);
+  }
+  const path = "/v1/networks/bench-{connection}";
+  const body = JSON.stringify({ labels: { value: "a".repeat(VALUE_BYTES) } });
   return {
     name: "ours",
     leader: async () => {
       const leader = await leaderOf(hosts);
-      return tlsServer(leader.address, stateDir(leader));
+      const others = hosts.filter((host) => host !== leader).map(stateDir);
+      return tlsServer(leader.address, stateDir(leader), others);
     },
-    write: { method: "POST", path: `${path}/endpoints`, body },
+    write: { method: "PATCH", path, body },
     read: { method: "GET", path },
   };
 }
