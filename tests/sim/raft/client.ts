@@ -1,4 +1,4 @@
-import { encodeBase32, encodeUtf8, type Id, sha256 } from "../../../src/base/mod.ts";
+import { encodeBase32, encodeUtf8, type Id, present, sha256 } from "../../../src/base/mod.ts";
 import type { Outcome } from "../../../src/state/mod.ts";
 import type { Call, Operation } from "./history.ts";
 import type { Manager, World } from "./manager.ts";
@@ -45,6 +45,8 @@ export class Client {
   #count = 0;
   #lastSeen = new Map<Id, number>();
   #target: Manager | null = null;
+  /** Whose turn it is when nobody is known to lead. */
+  #turn: number | null = null;
   #timeMs = 0;
   /** Whether it goes on when it is done. */
   active = true;
@@ -158,6 +160,14 @@ export class Client {
     return { register: task.register, call: { client: this.name, operation, began, ended } };
   }
 
+  /** One after the other, for some may be gone for good. */
+  #nextManager(): Manager {
+    const { prng, managers } = this.#world;
+    this.#turn ??= prng.below(100);
+    const all = managers();
+    return present(all[this.#turn++ % all.length], "a manager");
+  }
+
   #perform(task: Task, then: (ended: boolean) => void): void {
     const { timeline, prng, managers, trace } = this.#world;
     const began = timeline.count;
@@ -182,7 +192,7 @@ export class Client {
       if (timeline.nowMs - beganMs > GIVE_UP_MS) return finish(task.unanswered, Infinity);
       const asked = ++attempt;
       const again = (delayMs: number) => timeline.after(delayMs, () => asked === attempt && ask());
-      const target = this.#target ?? prng.pick(managers());
+      const target = this.#target ?? this.#nextManager();
       const heard = (answer: Answer) => {
         timeline.after(prng.between(1, 4), () => {
           if (settled || prng.chance(0.02)) return;
