@@ -48,8 +48,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       before: "if (term < core.term) {",
       after: 'if (term < core.term && message.kind !== "vote-reply") {',
     }],
-    faults: ["rival candidates", "delay"],
-    withinSeeds: 100,
+    faults: ["rival candidates", "delay", "crash"],
+    withinSeeds: 400,
   },
   {
     name: "an entry of an old term is committed by counting its copies",
@@ -99,8 +99,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       before: "log.lastNotAbove(prev.index, prev.term)",
       after: "log.lastNotAbove(Math.max(0, prev.index - 4), prev.term)",
     }],
-    faults: ["leader cut off", "crash", "flapping"],
-    withinSeeds: 100,
+    faults: ["leader cut off", "rival candidates"],
+    withinSeeds: 400,
   },
   {
     name: "a heartbeat carries the whole commit index",
