@@ -171,7 +171,8 @@ export class LiveIpsec {
       const found = readPicturePolicy(policy);
       if (found !== null) picture.setPolicy(found);
     }
-    this.#dumped.changes = picture.changes;
+    // What is told and lost meanwhile may be in no table.
+    this.#dumped.changes = this.#stale ? -1 : picture.changes;
     this.#picture = picture;
   }
 
