@@ -10,7 +10,7 @@ import { PeerRejectedError } from "../ca/mod.ts";
  * - `not-a-manager`: it is one of this cluster, but not a manager's;
  * - `clock`: it would be right at another time: one of the two clocks is wrong, or it has run out;
  * - `closed`: the server ended the connection before its answer was complete, which is also how a
- *   server refuses a certificate of ours;
+ *   server refuses a certificate of ours, or before it had the request;
  * - `response-too-large`: it sent more than the caller wanted;
  * - `protocol`: it speaks something else than TLS 1.3 with HTTP/1.1.
  */
@@ -101,6 +101,21 @@ export function timeoutError(address: string, timeoutMs: number): TlsDialError {
 export function closedError(address: string, cause?: unknown): TlsDialError {
   const [code, why] = ["closed", "the connection ended before the answer was complete"] as const;
   return new TlsDialError(code, address, `Cannot talk to ${address}: ${why}`, { cause });
+}
+
+/**
+ * The answer of a server that ended its wait for a request and did nothing (408: RFC 9110, 15.5.9).
+ * It says no more than a connection that ended, so nobody is given it as an answer.
+ */
+export const REQUEST_TIMEOUT = 408;
+
+export function requestTimeoutError(address: string): TlsDialError {
+  return new TlsDialError(
+    "closed",
+    address,
+    `Cannot talk to ${address}: it stopped waiting for the request before all of it had come; ` +
+      "is one of the two hosts overloaded?",
+  );
 }
 
 export function tooLargeError(address: string, limitBytes: number): TlsDialError {

@@ -7,7 +7,7 @@ import type { PeerIdentity } from "../ca/mod.ts";
 import type { Endpoint } from "./address.ts";
 import type { ConnectionTable } from "./connection_table.ts";
 import type { Deadline } from "./deadline.ts";
-import { closedError, tooLargeError } from "./dial_error.ts";
+import { closedError, REQUEST_TIMEOUT, requestTimeoutError, tooLargeError } from "./dial_error.ts";
 import type { DialRequest } from "./dialer.ts";
 import type { Link, VerifiedAgent } from "./verified_agent.ts";
 
@@ -39,8 +39,12 @@ export function exchangeHeaders(
     sent.once("response", (message) => {
       const { socket } = message;
       const link = socket instanceof TLSSocket ? links.get(socket) : undefined;
-      if (link === undefined) reject(closedError(request.address));
-      else resolve({ message, peer: link.peer });
+      if (link === undefined) return reject(closedError(request.address));
+      if (message.statusCode === REQUEST_TIMEOUT) {
+        link.socket.destroy();
+        return reject(requestTimeoutError(request.address));
+      }
+      resolve({ message, peer: link.peer });
     });
     sent.once("close", () => reject(closedError(request.address)));
     sent.end(body);

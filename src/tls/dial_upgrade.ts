@@ -4,7 +4,7 @@ import { TLSSocket } from "node:tls";
 import type { Endpoint } from "./address.ts";
 import type { ConnectionTable } from "./connection_table.ts";
 import type { Deadline } from "./deadline.ts";
-import { closedError, TlsDialError } from "./dial_error.ts";
+import { closedError, REQUEST_TIMEOUT, requestTimeoutError, TlsDialError } from "./dial_error.ts";
 import { headersOf } from "./dial_exchange.ts";
 import type { UpgradeRequest } from "./dialer.ts";
 import { asksFor, ByteStream } from "./upgrade.ts";
@@ -30,8 +30,13 @@ export function exchangeUpgrade(
     });
     sent.on("error", reject);
     sent.once("response", (message) => {
+      const { statusCode = 0 } = message;
       message.destroy();
-      reject(refusedError(address, protocol, message.statusCode ?? 0));
+      reject(
+        statusCode === REQUEST_TIMEOUT
+          ? requestTimeoutError(address)
+          : refusedError(address, protocol, statusCode),
+      );
     });
     sent.once("upgrade", (message: IncomingMessage, socket: unknown, head: Uint8Array) => {
       const link = socket instanceof TLSSocket ? links.get(socket) : undefined;

@@ -32,8 +32,8 @@ async function failsWith(code: TlsDialErrorCode, promise: Promise<unknown>): Pro
   return error;
 }
 
-/** A TLS server that keeps what it receives, as nobody of ours would. */
-async function recordingServer(card: Card) {
+/** A TLS server that keeps what it receives, as nobody of ours would, and answers always the same. */
+async function recordingServer(card: Card, statusLine = "200 OK") {
   const received: Uint8Array[] = [];
   const sockets = new Set<TLSSocket>();
   const resumed: boolean[] = [];
@@ -47,7 +47,7 @@ async function recordingServer(card: Card) {
     resumed.push(socket.isSessionReused());
     socket.on("data", (part: Uint8Array) => {
       received.push(part);
-      socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      socket.end(`HTTP/1.1 ${statusLine}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
     });
     socket.on("error", () => {});
   });
@@ -141,6 +141,24 @@ test("each way not to get an answer has its code", async () => {
   // The kernel makes no TCP connection to a broadcast address, so nothing leaves this host.
   await failsWith("unreachable", dialer.request({ ...to(7443), address: "255.255.255.255:7443" }));
   dialer.closeAll();
+});
+
+test("a server that has stopped waiting for the request has given no answer", async () => {
+  const server = await recordingServer(manager, "408 Request Timeout");
+  const { address } = server;
+  const dialer = dial();
+  for (
+    const asked of [
+      dialer.request({ address, ...GET_X }),
+      dialer.openStream({ address, ...GET_X }),
+      dialer.openUpgrade({ address, path: "/x", protocol: "x" }),
+    ]
+  ) {
+    const { message } = await failsWith("closed", asked);
+    assert.match(message, /stopped waiting for the request/);
+  }
+  dialer.closeAll();
+  await server.close();
 });
 
 test("a request that is given up or takes too long ends, with its reason", async () => {
