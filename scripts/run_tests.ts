@@ -120,7 +120,11 @@ function testJob(deno: string, work: string, run: TestRun, filter: string | unde
       const ended = run.place === "guest"
         ? await capture([...lab, ...command], {})
         // Temporary files go where they are removed whatever becomes of the test.
-        : await capture(command, { cpu, env: { TMPDIR: work }, apart: "machine" });
+        : await capture(command, {
+          cpu,
+          env: { TMPDIR: work, AGENT_LAB_RUNTIME: `${work}/runtime` },
+          apart: "machine",
+        });
       const xml = exists(report) ? Deno.readTextFileSync(report) : undefined;
       const outcome = { status: ended.status, filtered: filter !== undefined };
       return { ...readReport(xml, run, outcome), output: ended.output };

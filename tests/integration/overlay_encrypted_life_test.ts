@@ -171,7 +171,7 @@ lifeTest(
     }
     await lab.apply([1], [three]);
     const { sent, lost } = await sender.stop();
-    assert.ok(sent > 20 && lost <= 1, `${lost} of ${sent}`);
+    assert.ok(sent > 10 && lost <= 1, `${lost} of ${sent}`);
     assert.deepEqual(await wire.close(), []);
     await lab.apply([1], []);
     assert.equal(await picture(lab), before);

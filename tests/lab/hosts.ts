@@ -323,20 +323,24 @@ export class TestLab {
 }
 
 /**
- * The mount point /var/lib/agent is made without touching the machine: where it is missing, /var/lib
- * becomes a tmpfs of links to what is in the real one. The unpacked runtime (95 MB) is the same for
- * all hosts of a lab, so they share it; in the guest, where to unpack it takes longer than many a test,
- * all labs do: there nothing outlives the guest.
+ * Where the runtime (95 MB) is unpacked: all hosts of a lab share it, and all labs of a run of the tests,
+ * and of a guest, where nothing outlives the guest and unpacking takes longer than many a test.
  */
-const sharedRuntime = Deno.env.get("AGENT_LAB") === "guest"
-  ? "mkdir -p -m 700 /tmp/agent-runtime\nmount --bind /tmp/agent-runtime /run/runtime"
-  : "";
+const runtimeDirectory = Deno.env.get("AGENT_LAB_RUNTIME") ??
+  (Deno.env.get("AGENT_LAB") === "guest" ? "/tmp/agent-runtime" : undefined);
+const shareRuntime = runtimeDirectory === undefined
+  ? ""
+  : `mkdir -p -m 700 "${runtimeDirectory}"\nmount --bind "${runtimeDirectory}" /run/runtime`;
 
+/**
+ * The mount point /var/lib/agent is made without touching the machine: where it is missing, /var/lib
+ * becomes a tmpfs of links to what is in the real one.
+ */
 const labScript = `
 ${ownPid}
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -m 700 /run/runtime
-${sharedRuntime}
+${shareRuntime}
 if [ ! -d /var/lib/agent ]; then
   mkdir /run/var-lib
   mount --bind /var/lib /run/var-lib
