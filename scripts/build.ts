@@ -229,14 +229,14 @@ async function main(): Promise<void> {
     return { architecture, output, stamp: `${options.output}/.${name}.inputs` };
   }).filter(({ output, stamp }) => read(stamp) !== `${digest} ${sizeOf(output)}\n`);
   if (stale.length === 0) return;
-  using directory = new RunDirectory("agent-build");
-  // A signal would end this program without a look back.
+  // A signal would end this program without a look back. It is taken at the next wait: the directory is there.
   const stopListening = onInterrupt((status) => {
     void endRunning().finally(() => {
       directory[Symbol.dispose]();
       Deno.exit(status);
     });
   });
+  using directory = new RunDirectory("agent-build");
   try {
     const program = await bundle(options.entry, info, directory.path);
     for (const target of stale) {

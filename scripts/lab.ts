@@ -100,12 +100,18 @@ async function run(): Promise<number> {
     return 0;
   }
   const inGuest = await useGuest(options.kernel, options.needs);
+  if (inGuest) await setup("guest-lab");
   let over: number | undefined;
   let end: () => Promise<void>;
   let status: Promise<number>;
   let close = () => {};
+  const stop = (reason: number) => {
+    over ??= reason;
+    void end();
+  };
+  // Before anything is made; it is called when this has been run to its first wait.
+  const stopListening = onInterrupt(stop);
   if (inGuest) {
-    await setup("guest-lab");
     const cwd = Deno.cwd();
     const guest = new Guest(options.command, {
       ...options,
@@ -124,11 +130,6 @@ async function run(): Promise<number> {
     end = () => child.end({ graceMs: 10_000 });
     status = child.status;
   }
-  const stop = (reason: number) => {
-    over ??= reason;
-    void end();
-  };
-  const stopListening = onInterrupt(stop);
   const timer = options.timeoutMs === undefined
     ? undefined
     : setTimeout(() => stop(124), options.timeoutMs);

@@ -246,14 +246,15 @@ async function main(): Promise<number> {
   if (Deno.uid() !== 0) {
     throw new Error("the tests make namespaces and boot guests: run this as root");
   }
-  using directory = new RunDirectory("agent-test");
-  const work = directory.path;
-  // Tests that run something as a plain user need a way through.
-  Deno.chmodSync(work, 0o711);
+  // Before there is anything to leave behind.
   const stopListening = onInterrupt((status) => {
     interrupted ??= status;
     for (const child of children) void child.end({ graceMs: 3000 });
   });
+  using directory = new RunDirectory("agent-test");
+  const work = directory.path;
+  // Tests that run something as a plain user need a way through.
+  Deno.chmodSync(work, 0o711);
   try {
     const jobs = await planJobs(work);
     const build = await runJobs([checkJob("build", ["scripts/build"])]);

@@ -12,12 +12,23 @@ export interface JsonObject {
  * JSON does. Digests and body hashes are taken over this text, so that two replicas agree.
  */
 export function canonicalJson(value: Json | undefined): string {
-  return JSON.stringify(value, (_key, part: Json) => {
-    if (part === null || typeof part !== "object" || Array.isArray(part)) return part;
-    // Without a prototype, so that a member called `__proto__` is a member like any other.
-    const sorted: Record<string, Json | undefined> = Object.create(null);
-    const object = part as JsonObject;
-    for (const key of Object.keys(object).sort()) sorted[key] = object[key];
-    return sorted;
-  });
+  // A replacer that sorts would take twice the time.
+  return JSON.stringify(sorted(value));
+}
+
+function sorted(value: Json | undefined): Json | undefined {
+  if (value === null || typeof value !== "object") return value;
+  if (isList(value)) return value.map((part) => sorted(part) ?? null);
+  const result: Record<string, Json | undefined> = {};
+  for (const key of Object.keys(value).sort()) {
+    const part = sorted(value[key]);
+    if (key !== "__proto__") result[key] = part;
+    // A member like any other.
+    else Object.defineProperty(result, key, { value: part, enumerable: true });
+  }
+  return result;
+}
+
+function isList(value: readonly Json[] | JsonObject): value is readonly Json[] {
+  return Array.isArray(value);
 }

@@ -70,13 +70,15 @@ for (const { what, args, until } of SCENES) {
       );
       try {
         const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+        const made = () => temporary().some((name) => !before.includes(name));
         let said = "";
         child.stdout.on("data", (part) => said += part);
         await waitFor(
           "it to be half way",
-          () => until.test(said) && (what === "demo" || temporary().length > before.length),
+          () => child.exitCode !== null || until.test(said) && (what === "demo" || made()),
           240_000,
         );
+        assert.equal(child.exitCode, null, "it has ended by itself");
         assert(child.pid !== undefined);
         // As a terminal does: to all of the group.
         process.kill(-child.pid, signal);
