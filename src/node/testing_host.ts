@@ -26,6 +26,8 @@ export interface HostOptions {
   readonly joinClock?: Clock;
   readonly ownLeader?: OwnLeader | null;
   readonly onIdentity?: (identity: TlsIdentity, trust: Trust) => void;
+  /** Of all hosts of a crowd: each watcher takes a thread, and the runtime's pool has 32 of them. */
+  readonly watcher?: Watcher;
   /** A data plane that is not simulated; it ends with the host. */
   readonly dataPlane?: (
     keys: BootKeys,
@@ -50,7 +52,7 @@ export class TestHost {
   agent: HostAgent;
   workloads: MachineWorkloads;
   readonly options: HostOptions;
-  #watcher = new Watcher();
+  #watcher: Watcher;
   #closeDataPlane: () => Promise<void> = () => Promise.resolve();
   #isRunning = true;
 
@@ -60,6 +62,7 @@ export class TestHost {
     this.facts = facts;
     this.options = options;
     this.identity = new IdentityStore(new StateFiles(directory));
+    this.#watcher = options.watcher ?? new Watcher();
     this.bootKeys = this.#openBootKeys();
     [this.workloads, this.overlay, this.agent] = this.#start();
   }
@@ -77,12 +80,12 @@ export class TestHost {
     this.#isRunning = false;
     this.agent.close();
     await this.#closeDataPlane();
-    await this.#watcher.close();
+    if (this.options.watcher === undefined) await this.#watcher.close();
   }
 
   /** Another agent with what the last one has left. */
   start(): void {
-    this.#watcher = new Watcher();
+    this.#watcher = this.options.watcher ?? new Watcher();
     this.bootKeys = this.#openBootKeys();
     [this.workloads, this.overlay, this.agent] = this.#start();
     this.#isRunning = true;

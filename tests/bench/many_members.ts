@@ -6,11 +6,11 @@
  *
  * @module
  */
-import { type Clock, encodeBase64url, type Id } from "../../src/base/mod.ts";
+import { encodeBase64url, type Id } from "../../src/base/mod.ts";
 import { ReconciledOverlay } from "../../src/agent/overlay_adapter.ts";
 import { Sleeper } from "../../src/machine/testing_namespaces.ts";
 import { TestManager } from "../../src/node/testing_cluster.ts";
-import { createLogger, systemClock, systemRandom } from "../../src/sys/mod.ts";
+import { createLogger, systemClock, systemRandom, Watcher } from "../../src/sys/mod.ts";
 import { run } from "../integration/overlay_lab.ts";
 import { waitFor } from "../e2e/wait.ts";
 import { OWN_ADDRESS, underlayAddress } from "./crowd.ts";
@@ -18,15 +18,6 @@ import { OneHost } from "./one_host.ts";
 
 const NETWORK = "crowd";
 const ROTATIONS = 5;
-/**
- * Of what listens: it cuts strangers off after five seconds, and here one thread is all members and the manager,
- * so that whoever joins late may wait for longer.
- */
-const patientClock: Clock = {
-  ...systemClock,
-  schedule: (delayMs, callback) => systemClock.schedule(20 * delayMs, callback),
-};
-
 /** Times of changes of keys in ms, from the command until nobody needs the old ones. */
 export async function measureManyMembers(members: number): Promise<readonly number[]> {
   const program = new URL(import.meta.url).pathname;
@@ -44,6 +35,7 @@ class Members implements AsyncDisposable {
   readonly manager: TestManager;
   readonly #host: OneHost;
   readonly #sleeper: Sleeper;
+  readonly #watcher = new Watcher();
   #network: Id = "";
   #epoch = 1;
 
@@ -56,7 +48,7 @@ class Members implements AsyncDisposable {
   static async open(count: number): Promise<Members> {
     await run("ip link set lo up; ip route add local 198.18.0.0/15 dev lo");
     const members = new Members(
-      await TestManager.start({ doorClock: patientClock }),
+      await TestManager.start(),
       await OneHost.make(),
       await Sleeper.start(),
     );
@@ -84,6 +76,7 @@ class Members implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.manager[Symbol.asyncDispose]();
+    await this.#watcher.close();
     await this.#sleeper[Symbol.asyncDispose]();
     await this.#host.end();
   }
@@ -117,7 +110,7 @@ class Members implements AsyncDisposable {
     await real.attach({ netns: this.#host.workloadPath, networks });
     for (let number = 2; number <= count; number++) {
       const facts = { encryption: "ok", vtepAddress: underlayAddress(number) };
-      const member = await this.manager.join(`member${number}`, { facts });
+      const member = await this.manager.join(`member${number}`, { facts, watcher: this.#watcher });
       await member.agent.ready;
       await member.attach({ pid: this.#sleeper.pid, networks });
     }
