@@ -97,10 +97,10 @@ async function announce(
   live: LiveSandbox,
   operations: readonly Operation[],
 ): Promise<void> {
-  for (const operation of operations) {
+  for (const [place, operation] of operations.entries()) {
     if (operation.kind !== "replace-neighbour" && operation.kind !== "attach") continue;
     live.announce(operation);
-    await slicer.pause();
+    if (place % BATCH === 0) await slicer.pause();
   }
 }
 

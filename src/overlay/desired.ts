@@ -6,9 +6,14 @@ import {
   type MacText,
   SecretBytes,
 } from "../base/mod.ts";
-import type { ProjectedEndpoint, ProjectedNetwork, Projection } from "../state/mod.ts";
+import type {
+  ProjectedEndpoint,
+  ProjectedHolder,
+  ProjectedNetwork,
+  Projection,
+} from "../state/mod.ts";
 import type { Target } from "./host.ts";
-import { KeptList } from "./kept_list.ts";
+import { KeptList, type Making } from "./kept_list.ts";
 
 /** An endpoint on another host. */
 export interface RemoteEndpoint {
@@ -167,14 +172,13 @@ export function buildDesired(
   const known = new Map(before?.networks.map((network) => [network.id, network]));
   const local = new Map<Id, { network: ProjectedNetwork; endpoint: ProjectedEndpoint }>();
   const networks: DesiredNetwork[] = [];
-  const installed = Map.groupBy(projection.installed, ({ networkId }) => networkId);
+  const installed = installedOf(projection);
   for (const network of projection.networks) {
     const old = known.get(network.id) ?? null;
-    const remotes = new KeptList(old?.remotes ?? [], isSameRemote);
+    const remotes = new KeptList(old?.remotes ?? [], REMOTES);
     for (const endpoint of network.endpoints) {
-      const { ip, mac, vtepAddress } = endpoint;
       if (endpoint.nodeId === node.id) local.set(endpoint.id, { network, endpoint });
-      else remotes.add({ ip, mac, vtepAddress });
+      else remotes.add(endpoint);
     }
     const { id, name, vni, port, mtuBytes } = network;
     networks.push({
@@ -186,7 +190,7 @@ export function buildDesired(
       encryption: encryptionOf(
         projection,
         network,
-        installed.get(network.id) ?? [],
+        installed.get(network.id) ?? NOTHING_INSTALLED,
         old?.encryption?.peers ?? [],
       ),
       vtepAddress: node.vtepAddress,
@@ -221,33 +225,53 @@ export function buildDesired(
   return { host, networks, endpoints, retained };
 }
 
+/** What a node has told of a network. */
+type Installed = Projection["installed"][number];
+
+const NOTHING_INSTALLED: ReadonlyMap<Id, Installed> = new Map();
+
+/** By network and node. */
+function installedOf({ installed }: Projection): ReadonlyMap<Id, ReadonlyMap<Id, Installed>> {
+  const byNetwork = new Map<Id, Map<Id, Installed>>();
+  for (const one of installed) {
+    const ofNetwork = byNetwork.get(one.networkId);
+    if (ofNetwork !== undefined) ofNetwork.set(one.nodeId, one);
+    else byNetwork.set(one.networkId, new Map([[one.nodeId, one]]));
+  }
+  return byNetwork;
+}
+
 function encryptionOf(
   { node }: Projection,
   { encryption }: ProjectedNetwork,
-  installed: Projection["installed"],
+  installed: ReadonlyMap<Id, Installed>,
   before: readonly DesiredPeer[],
 ): DesiredEncryption | null {
   if (encryption === null) return null;
   const own = encryption.holders.find(({ nodeId }) => nodeId === node.id);
-  const receives = new Map<Id, readonly number[]>();
-  for (const { nodeId, epochs, upTo } of installed) {
+  const receives = (nodeId: Id): readonly number[] | null => {
+    const told = installed.get(nodeId);
+    if (own === undefined || told === undefined) return null;
     // Who has not heard of this host as it is now cannot receive from it, whatever it has.
-    if (own !== undefined) receives.set(nodeId, upTo >= own.revision ? epochs : []);
-  }
-  const peers = new KeptList(before, isSamePeer);
-  let highest = 0;
-  for (const { nodeId, index, vtepAddress, bootKey, state, revision } of encryption.holders) {
-    highest = Math.max(highest, revision);
-    if (nodeId === node.id) continue;
-    peers.add({
+    return told.upTo >= own.revision ? told.epochs : NOTHING;
+  };
+  const peers = new KeptList<ProjectedHolder, DesiredPeer>(before, {
+    isOf: (peer, holder) =>
+      isSameHolder(peer, holder) && isSameReceiver(peer.receives, receives(holder.nodeId)),
+    make: ({ nodeId, index, vtepAddress, bootKey, state, revision }) => ({
       nodeId,
       index,
       vtepAddress,
       bootKey,
       state,
-      receives: receives.get(nodeId) ?? null,
+      receives: receives(nodeId),
       revision,
-    });
+    }),
+  });
+  let highest = 0;
+  for (const holder of encryption.holders) {
+    highest = Math.max(highest, holder.revision);
+    if (holder.nodeId !== node.id) peers.add(holder);
   }
   return {
     slot: encryption.slot,
@@ -260,20 +284,30 @@ function encryptionOf(
   };
 }
 
-function isSameRemote(left: RemoteEndpoint, right: RemoteEndpoint): boolean {
-  return left.ip === right.ip && left.mac === right.mac && left.vtepAddress === right.vtepAddress;
-}
+const REMOTES: Making<ProjectedEndpoint, RemoteEndpoint> = {
+  isOf: (remote, { ip, mac, vtepAddress }) =>
+    remote.ip === ip && remote.mac === mac && remote.vtepAddress === vtepAddress,
+  make: ({ ip, mac, vtepAddress }) => ({ ip, mac, vtepAddress }),
+};
+
+const NOTHING: readonly number[] = [];
 
 /** Whether all of two peers is the same. */
 export function isSamePeer(left: DesiredPeer, right: DesiredPeer): boolean {
-  if (left === right) return true;
-  return left.nodeId === right.nodeId && left.index === right.index &&
-    left.vtepAddress === right.vtepAddress && left.state === right.state &&
-    left.revision === right.revision && left.bootKey === right.bootKey &&
-    isSameList(left.receives ?? UNKNOWN, right.receives ?? UNKNOWN);
+  return left === right ||
+    (isSameHolder(left, right) && isSameReceiver(left.receives, right.receives));
 }
 
-const UNKNOWN: readonly number[] = [-1];
+function isSameHolder(left: Omit<DesiredPeer, "receives">, right: ProjectedHolder): boolean {
+  return left.nodeId === right.nodeId && left.index === right.index &&
+    left.vtepAddress === right.vtepAddress && left.state === right.state &&
+    left.revision === right.revision && left.bootKey === right.bootKey;
+}
+
+function isSameReceiver(left: readonly number[] | null, right: readonly number[] | null): boolean {
+  if (left === null || right === null) return left === right;
+  return isSameList(left, right);
+}
 
 /** Whether two lists of numbers are the same. */
 export function isSameList(left: readonly number[], right: readonly number[]): boolean {
