@@ -89,6 +89,7 @@ class TestHost implements HostControl {
     return {
       nodeId: this.control.workerId,
       clusterId: this.control.state.clusterId,
+      incarnation: null,
       role: "worker",
       hostname: "host2",
       agentVersion: "0.1.0",

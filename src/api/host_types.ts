@@ -150,6 +150,11 @@ export interface HostStatus {
   readonly nodeId: Id;
   /** Of which cluster. */
   readonly clusterId: Id;
+  /**
+   * In which life of it: each recovery and each restore begins another one, of the next generation. Null before
+   * the leader has told it.
+   */
+  readonly incarnation: { readonly generation: number; readonly id: Id } | null;
   /** What the certificate says. */
   readonly role: "manager" | "worker";
   /** As the cluster knows it. */

@@ -241,6 +241,7 @@ export class HostAgent {
     return {
       nodeId,
       clusterId,
+      incarnation: this.#incarnation.known,
       role,
       hostname,
       agentVersion,

@@ -1,6 +1,7 @@
 import { Cidr, type Id, type JsonObject } from "../base/mod.ts";
 import type { Projection, ReportedIpsec } from "../state/mod.ts";
 import type { AttachedEndpoint, AttachmentRecord } from "./attachment_store.ts";
+import type { Incarnation } from "./identity.ts";
 import type { OverlayStatus } from "./ports.ts";
 
 /** An attachment as a client sees it. */
@@ -47,6 +48,8 @@ export interface HostStatusView {
   readonly nodeId: Id;
   /** The cluster. */
   readonly clusterId: Id;
+  /** In which life of it; null before the first projection. */
+  readonly incarnation: Incarnation | null;
   /** What it may be. */
   readonly role: "manager" | "worker";
   /** As the kernel has it. */

@@ -25,6 +25,11 @@ export class KnownIncarnation {
     this.#managers = JSON.stringify(managers);
   }
 
+  /** Null before the first projection. */
+  get known(): Incarnation | null {
+    return this.#known;
+  }
+
   /** For {@linkcode INCARNATION_HEADER}; null before the first projection. */
   get text(): string | null {
     return this.#known === null ? null : `${this.#known.generation}.${this.#known.id}`;

@@ -85,7 +85,10 @@ Deno.test(
       const after = await clusterOf(three);
       assert.equal(after.id, before.id);
       assert.notEqual(after.incarnation, before.incarnation);
-      assert.deepEqual(recordOf(worker).incarnation, { generation: 1, id: after.incarnation });
+      const incarnation = { generation: 1, id: after.incarnation };
+      assert.deepEqual(recordOf(worker).incarnation, incarnation);
+      const status = JSON.parse((await worker.agent("status", "--json")).stdout);
+      assert.deepEqual(status.incarnation, incarnation);
       assert.deepEqual(recordOf(worker).managers.map(({ id }) => id), [recordOf(three).nodeId]);
       assert.equal((await three.agent("node", "inspect", "host1")).status, 1);
 

@@ -87,6 +87,7 @@ export const hostStatus: z.ZodType<HostStatus> = named(
   z.strictObject({
     nodeId: id,
     clusterId: id,
+    incarnation: z.strictObject({ generation: wholeNumber, id }).nullable(),
     role,
     hostname: z.string(),
     agentVersion: z.string(),

@@ -118,6 +118,7 @@ const MANAGERS: ManagersView = {
 const STATUS: HostStatus = {
   nodeId: HOST2.id,
   clusterId: "cccccccccccccccccccccccccc",
+  incarnation: { generation: 1, id: "iiiiiiiiiiiiiiiiiiiiiiiiii" },
   role: "worker",
   hostname: "host2",
   agentVersion: "0.1.0",
@@ -311,7 +312,8 @@ const CASES: readonly Case[] = [
     line: "status",
     answers: { "GET /v1/self": STATUS },
     json: STATUS,
-    text: /^Node +host2 \(n{26}\)\n.*Leader +192\.0\.2\.1:7443, connected\n/s,
+    text:
+      /^Node +host2 \(n{26}\)\n.*Incarnation +i{26}, generation 1\n.*Leader +192\.0\.2\.1:7443, connected\n/s,
   },
   {
     line: "status",

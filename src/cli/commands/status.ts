@@ -56,6 +56,7 @@ function formatStatus(view: HostStatus): string {
   return formatFacts([
     ["Node", `${view.hostname} (${view.nodeId})`],
     ["Cluster", view.clusterId],
+    ["Incarnation", formatIncarnation(view)],
     ["Role", view.role],
     ["Ready", view.ready ? "yes" : "no"],
     ["Last error", view.lastError ?? "-"],
@@ -66,6 +67,10 @@ function formatStatus(view: HostStatus): string {
     ["Certificate until", view.certificateNotAfter],
     ["Agent version", view.agentVersion],
   ]) + formatIpsec(view.ipsec);
+}
+
+function formatIncarnation({ incarnation }: HostStatus): string {
+  return incarnation === null ? "-" : `${incarnation.id}, generation ${incarnation.generation}`;
 }
 
 /** Null when no manager leads. */
