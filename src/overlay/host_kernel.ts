@@ -67,6 +67,7 @@ export class HostKernel {
       connection: this.#sandboxes.hostConnection,
       portId: this.#sandboxes.hostPortId,
       slicer: this.slicer,
+      clock,
       keys,
       onNews: onWork,
     });
@@ -214,6 +215,11 @@ export class HostKernel {
     await this.#ipsec.begin(NOTHING_DESIRED);
     for (const name of this.#sandboxes.list()) await this.#sandboxRound(name, nothing, report);
     await this.#sweep(report);
+    const { drainedInMs } = this.#ipsec;
+    if (drainedInMs !== null) {
+      await this.slicer.sleep(drainedInMs);
+      await this.#sweep(report);
+    }
     return [...this.#problems.values()];
   }
 

@@ -332,7 +332,9 @@ export class Lab {
 
   async #build(hosts: number): Promise<void> {
     const underlay = `${this.prefix}-underlay`;
-    await run(`ip netns add ${underlay}; ip -n ${underlay} link add bridge0 up type bridge`);
+    // A bridge that snoops has something of its own to say to routers, and that would be on the wire.
+    const bridge = "bridge0 up type bridge mcast_snooping 0";
+    await run(`ip netns add ${underlay}; ip -n ${underlay} link add ${bridge}`);
     for (let number = 1; number <= hosts; number++) {
       const host = this.host(number);
       await run(
@@ -373,10 +375,10 @@ export async function attempt(script: string): Promise<{ success: boolean; outpu
 
 /** Waits for a condition. */
 export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + 5_000;
+  const end = performance.now() + 20_000;
   while (!await condition()) {
     assert.ok(performance.now() < end, `waited in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 

@@ -351,7 +351,7 @@ if [ ! -d /var/lib/agent ]; then
 fi
 ip -batch - <<BATCH
 link set lo up
-link add underlay type bridge forward_delay 0
+link add underlay type bridge forward_delay 0 mcast_snooping 0
 link set underlay up
 BATCH`;
 

@@ -1,4 +1,4 @@
-import type { Id, IpFamily } from "../../base/mod.ts";
+import type { Clock, Id, IpFamily } from "../../base/mod.ts";
 import type { Desired, DesiredNetwork } from "../desired.ts";
 import type { KeyRing } from "../key_ring.ts";
 import type { EncryptionStatus } from "../result.ts";
@@ -19,7 +19,7 @@ import { IpsecPicture } from "./picture.ts";
 import { planBlocks, planPolicySweep } from "./plan_slot.ts";
 import { HostSettings } from "./settings.ts";
 import { StandingBook } from "./standing_book.ts";
-import { previewSweep, Sweeper } from "./sweeper.ts";
+import { Sweeper } from "./sweeper.ts";
 import { NO_WANTS, type SlotWant, updateWants, type WantChange } from "./want.ts";
 
 /** Told what is done. */
@@ -28,6 +28,7 @@ export type Note = (operations: readonly IpsecOperation[], why: "desired" | "rep
 /** What a {@linkcode HostIpsec} works with. */
 export interface HostIpsecOptions extends KernelIpsecOptions {
   readonly slicer: Slicer;
+  readonly clock: Clock;
   readonly keys: KeyRing;
 }
 
@@ -62,7 +63,7 @@ export class HostIpsec {
     this.#options = options;
     this.#keys = new SaKeys(options.keys);
     this.#settings = new HostSettings(options.host, options.namespace);
-    this.#sweeper = new Sweeper(this.#settings, options.keys);
+    this.#sweeper = new Sweeper(this.#settings, options.keys, options.clock);
   }
 
   /** Whether a round has something to do here. */
@@ -93,15 +94,21 @@ export class HostIpsec {
    */
   tick(): boolean {
     this.#kernel?.guard.tick();
+    const drained = this.drainedInMs === 0;
     const family = this.#family;
-    if (family === null) return false;
+    if (family === null) return drained;
     const keys = this.#keys.refresh();
     if (keys) this.#expectAll();
     const before = this.#refusal;
     this.#refusal = this.#currentRefusal();
     this.#settings.lookAtLoopback(family);
     const loopback = this.#settings.loopbackChange(family) !== null;
-    return keys || loopback || this.#refusal !== before;
+    return keys || loopback || drained || this.#refusal !== before;
+  }
+
+  /** How long it takes until the blocks may go that wait for what was decrypted before; null: none waits. */
+  get drainedInMs(): number | null {
+    return this.#sweeper.drainedInMs;
   }
 
   /**
@@ -245,7 +252,9 @@ export class HostIpsec {
 
   /** What {@linkcode sweep} would do. */
   previewSweep(portsInUse: ReadonlySet<number>): readonly string[] {
-    return this.#kernel === null ? [] : previewSweep(this.#kernel, this.#wants, portsInUse);
+    return this.#kernel === null
+      ? []
+      : this.#sweeper.preview(this.#kernel, this.#wants, portsInUse);
   }
 
   /** Closes everything; the kernel goes on. */

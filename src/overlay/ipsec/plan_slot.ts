@@ -72,6 +72,9 @@ export function planStrays(picture: IpsecPicture): readonly IpsecOperation[] {
   );
 }
 
+/** A block that goes. */
+export type BlockDeletion = Extract<IpsecOperation, { readonly kind: "delete-block" }>;
+
 /**
  * Blocks that are not needed any more: of a slot that nobody lists, or that this host has left, when no SA
  * of it is there. They are the last to go. Pure.
@@ -84,8 +87,8 @@ export function planBlockSweep(
   wanted: ReadonlyMap<number, SlotWant>,
   portsInUse: ReadonlySet<number>,
   picture: IpsecPicture,
-): readonly IpsecOperation[] {
-  const operations: IpsecOperation[] = [];
+): readonly BlockDeletion[] {
+  const operations: BlockDeletion[] = [];
   for (const port of picture.ports) {
     for (const { kind, place, slot } of picture.policies(port).values()) {
       if (kind !== "block" || slot === null) continue;

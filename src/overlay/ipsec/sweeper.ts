@@ -1,4 +1,4 @@
-import type { Id } from "../../base/mod.ts";
+import type { Clock, Id } from "../../base/mod.ts";
 import type { KeyRing } from "../key_ring.ts";
 import type { Slicer } from "../slicer.ts";
 import { applyXfrm } from "./apply.ts";
@@ -6,9 +6,17 @@ import type { KernelIpsec } from "./kernel_ipsec.ts";
 import { guardedPorts, keptSlots, sweepSteps } from "./leftovers.ts";
 import { formatIpsecOperation, type IpsecOperation } from "./operation.ts";
 import type { IpsecPicture } from "./picture.ts";
-import { planBlockSweep } from "./plan_slot.ts";
+import { type BlockDeletion, planBlockSweep } from "./plan_slot.ts";
 import type { HostSettings } from "./settings.ts";
 import type { SlotWant, Wants } from "./want.ts";
+
+/**
+ * So long blocks stay when no SA of their slot is there any more. What was decrypted by the last of them may not
+ * have been delivered yet: in transport mode the kernel does that in a workqueue (`xfrm_trans_reinject`; a tasklet before
+ * Linux 6.2 and its stable kernels). Without a socket for it and without a block, the answer would be an ICMP error that
+ * quotes it, in the clear. Nothing tells when the queue is empty; it is a matter of milliseconds.
+ */
+const DRAIN_MS = 2_000;
 
 type Tell = (operations: readonly IpsecOperation[]) => void;
 
@@ -29,15 +37,26 @@ export interface SweepContext {
 export class Sweeper {
   readonly #settings: HostSettings;
   readonly #keys: KeyRing;
+  readonly #clock: Clock;
+  /** Slots that nobody wants and of which only blocks are there, that have to wait; since when. */
+  #emptySinceMs = new Map<number, number>();
   #due = false;
   /** There were blocks of ours when the kernel was looked at, so the loopback link was changed by us. */
   #blocksSeen = false;
   /** Of each network, up to which epoch the journal was told that all have retired. */
   readonly #compacted = new Map<Id, number>();
 
-  constructor(settings: HostSettings, keys: KeyRing) {
+  constructor(settings: HostSettings, keys: KeyRing, clock: Clock) {
     this.#settings = settings;
     this.#keys = keys;
+    this.#clock = clock;
+  }
+
+  /** How long it takes until all blocks that wait may go; null when none waits. */
+  get drainedInMs(): number | null {
+    if (this.#emptySinceMs.size === 0) return null;
+    const last = Math.max(...this.#emptySinceMs.values());
+    return Math.max(0, last + DRAIN_MS - this.#clock.monotonicMs());
   }
 
   /** Whether there may be something. */
@@ -60,7 +79,8 @@ export class Sweeper {
   }
 
   /**
-   * Policies, then SAs, then the loopback link's setting, then blocks, then the guard.
+   * Policies, then SAs, then, when what they have let in is through, the loopback link's setting, the blocks
+   * and the guard: for those it has to be called again, after {@linkcode drainedInMs}.
    *
    * @returns why some could not be taken away
    */
@@ -76,15 +96,48 @@ export class Sweeper {
     for (const want of keptSlots(wants, live.picture)) {
       failures.push(...await context.prepare(want, note));
     }
-    failures.push(...this.#restoreLoopback(context));
-    await apply(planBlockSweep(familyOf(wants), wants.slots, portsInUse, live.picture));
+    const blocks = planBlockSweep(familyOf(wants), wants.slots, portsInUse, live.picture);
+    this.#noteEmpty(blocks);
+    const drained = this.#drained(blocks);
+    if (drained.length === blocks.length) failures.push(...this.#restoreLoopback(context));
+    await apply(drained);
+    for (const { block } of drained) this.#emptySinceMs.delete(block.slot);
     const unguard = guard.planSweep(guardedPorts(wants, live.picture));
     note(unguard);
     failures.push(...await guard.apply(unguard, slicer));
     if (failures.length > 0) return failures;
-    this.#due = false;
+    this.#due = drained.length < blocks.length;
     this.#compact(wants);
     return [];
+  }
+
+  /** What a sweep would do now, if nothing is refused. */
+  preview(
+    { live: { picture }, guard }: KernelIpsec,
+    wants: Wants,
+    portsInUse: ReadonlySet<number>,
+  ): readonly string[] {
+    const operations = [
+      ...sweepSteps(wants, picture).flatMap((step) => step()),
+      ...this.#drained(planBlockSweep(familyOf(wants), wants.slots, portsInUse, picture)),
+      ...guard.planSweep(guardedPorts(wants, picture)),
+    ];
+    return operations.map(formatIpsecOperation);
+  }
+
+  #noteEmpty(blocks: readonly BlockDeletion[]): void {
+    const nowMs = this.#clock.monotonicMs();
+    const slots = new Set(blocks.map(({ block: { slot } }) => slot));
+    this.#emptySinceMs = new Map(
+      [...slots].map((slot) => [slot, this.#emptySinceMs.get(slot) ?? nowMs]),
+    );
+  }
+
+  #drained(blocks: readonly BlockDeletion[]): readonly BlockDeletion[] {
+    const nowMs = this.#clock.monotonicMs();
+    return blocks.filter(({ block: { slot } }) =>
+      nowMs - (this.#emptySinceMs.get(slot) ?? nowMs) >= DRAIN_MS
+    );
   }
 
   /** Not later than the blocks: what is left of those tells that it was us who changed it. */
@@ -118,20 +171,6 @@ export class Sweeper {
     this.#keys.compact(retired);
     for (const [id, epoch] of retired) this.#compacted.set(id, epoch);
   }
-}
-
-/** What a sweep would do, if nothing is refused. */
-export function previewSweep(
-  { live: { picture }, guard }: KernelIpsec,
-  wants: Wants,
-  portsInUse: ReadonlySet<number>,
-): readonly string[] {
-  const operations = [
-    ...sweepSteps(wants, picture).flatMap((step) => step()),
-    ...planBlockSweep(familyOf(wants), wants.slots, portsInUse, picture),
-    ...guard.planSweep(guardedPorts(wants, picture)),
-  ];
-  return operations.map(formatIpsecOperation);
 }
 
 function familyOf({ slots }: Wants) {
