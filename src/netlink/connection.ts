@@ -1,3 +1,4 @@
+import { present } from "../base/mod.ts";
 import { ERRNO, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR } from "./constants.ts";
 import { NetlinkError } from "./errors.ts";
 import {
@@ -113,18 +114,36 @@ export class Connection {
    */
   get<T>(query: Query<T>): T {
     const exchanges = this.#open([query]);
-    const [exchange] = exchanges;
     try {
       this.#transport.send(this.#encode(exchanges));
-      while (exchange.ack === null && exchange.replies.length === 0) {
-        if (!this.#receiveOne()) throw unanswered(query);
-      }
-      const [reply] = exchange.replies;
-      if (reply !== undefined) return query.decode(reply);
-      throw refusal(exchange) ?? unanswered(query);
+      const found = this.#answer(query, exchanges[0]);
+      if (found instanceof NetlinkError) throw found;
+      return found;
     } finally {
       this.#close(exchanges);
     }
+  }
+
+  /**
+   * Asks for many objects, in as few datagrams as {@linkcode batch}.
+   *
+   * @returns each, or why it did not come, in the order of the questions
+   * @throws {DecodeError} when an answer cannot be understood
+   */
+  getEach<T>(queries: readonly Query<T>[]): (T | NetlinkError)[] {
+    const found: (T | NetlinkError)[] = [];
+    for (const part of this.#parts(queries)) {
+      const exchanges = this.#open(part);
+      try {
+        this.#transport.send(this.#encode(exchanges));
+        for (const [place, query] of part.entries()) {
+          found.push(this.#answer(query, present(exchanges[place], "the exchange")));
+        }
+      } finally {
+        this.#close(exchanges);
+      }
+    }
+    return found;
   }
 
   /**
@@ -233,8 +252,8 @@ export class Connection {
   }
 
   /** Cuts a batch where the buffer of the acks, or of the requests, would be full. */
-  *#parts(requests: readonly Request[]): Generator<Requests> {
-    let part: [Request, ...Request[]] | null = null;
+  *#parts<R extends Request>(requests: readonly R[]): Generator<readonly [R, ...R[]]> {
+    let part: [R, ...R[]] | null = null;
     let bytes = 0;
     for (const request of requests) {
       const size = requestBytes(request);
@@ -277,6 +296,16 @@ export class Connection {
 
   #close(exchanges: Exchanges): void {
     for (const { sequence } of exchanges) this.#exchanges.delete(sequence);
+  }
+
+  /** Reads until it is there, or nothing is queued any more. */
+  #answer<T>(query: Query<T>, exchange: Exchange): T | NetlinkError {
+    while (exchange.ack === null && exchange.replies.length === 0) {
+      if (!this.#receiveOne()) return unanswered(query);
+    }
+    const [reply] = exchange.replies;
+    if (reply !== undefined) return query.decode(reply);
+    return refusal(exchange) ?? unanswered(query);
   }
 
   /** Reads until each has its ack, or nothing is queued any more. */

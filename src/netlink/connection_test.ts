@@ -231,6 +231,18 @@ Deno.test("a query gives the one object, or the refusal", () => {
   assert.throws(() => new Connection(garbled).get(query), DecodeError);
 });
 
+Deno.test("of many queries each has its answer, whatever became of the others", () => {
+  const kernel = new FakeKernel((asked) => [
+    asked.sequence === 2 ? ack(asked, 19) : thing(asked, asked.sequence, 0),
+  ]);
+  const [first, second, third] = new Connection(kernel).getEach([query, query, query]);
+  assert.deepEqual([first, third], [1, 3]);
+  assert(second instanceof NetlinkError && second.code === "ENODEV");
+  assert.deepEqual(new Connection(new FakeKernel(() => [])).getEach([]), []);
+  const [lost] = new Connection(new FakeKernel(() => [])).getEach([query]);
+  assert(lost instanceof NetlinkError && lost.code === "ENOBUFS");
+});
+
 Deno.test("a dump is put together from all its datagrams", () => {
   const kernel = new FakeKernel((asked) => [
     join(thing(asked, 1), thing(asked, 0), thing(asked, 2)),

@@ -1,4 +1,4 @@
-import type { IpAddress } from "../../base/mod.ts";
+import { type IpAddress, present } from "../../base/mod.ts";
 import {
   type Connection,
   dumpAddresses,
@@ -6,9 +6,13 @@ import {
   getRoute,
   type Link,
   NetlinkError,
+  type Route,
 } from "../../netlink/mod.ts";
 import type { Device } from "../operation.ts";
 import { type AddressKey, addressKey } from "./picture.ts";
+
+/** Asking for so many takes a few ms. */
+const ROUTES_AT_ONCE = 100;
 
 /** Devices by the next hops of the routes to peers, kept as long as routes do not change. */
 export class Underlay {
@@ -39,19 +43,15 @@ export class Underlay {
   ): Promise<ReadonlyMap<number, Device>> {
     if (this.#own === null || !this.#own.equals(own)) await this.#lookAtLinks(own, pause);
     const indexes = new Set(this.#ownIndexes);
-    const wanted = new Set<AddressKey>();
-    for (const peer of peers) {
-      const key = addressKey(peer);
-      wanted.add(key);
-      let hops = this.#hops.get(key);
-      if (hops === undefined) {
-        hops = nextHops(this.#connection, peer);
-        this.#hops.set(key, hops);
-        await pause();
-      }
-      for (const index of hops) indexes.add(index);
-    }
+    const wanted = new Map<AddressKey, IpAddress>();
+    for (const peer of peers) wanted.set(addressKey(peer), peer);
     for (const key of this.#hops.keys()) if (!wanted.has(key)) this.#hops.delete(key);
+    const unknown = [...wanted].filter(([key]) => !this.#hops.has(key));
+    for (let start = 0; start < unknown.length; start += ROUTES_AT_ONCE) {
+      this.#lookAtRoutes(unknown.slice(start, start + ROUTES_AT_ONCE));
+      await pause();
+    }
+    for (const hops of this.#hops.values()) for (const index of hops) indexes.add(index);
     if ([...indexes].some((index) => !this.#links.has(index))) await this.#lookAtLinks(own, pause);
     const devices = new Map<number, Device>();
     for (const index of indexes) {
@@ -70,15 +70,20 @@ export class Underlay {
       index
     );
   }
+
+  #lookAtRoutes(peers: readonly (readonly [AddressKey, IpAddress])[]): void {
+    const queries = peers.map(([, destination]) => getRoute({ destination, answer: "entry" }));
+    const found = this.#connection.getEach(queries);
+    for (const [place, [key]] of peers.entries()) {
+      this.#hops.set(key, nextHops(present(found[place], "a route")));
+    }
+  }
 }
 
-function nextHops(connection: Connection, destination: IpAddress): readonly number[] {
-  try {
-    const { nextHops } = connection.get(getRoute({ destination, answer: "entry" }));
-    return nextHops.map(({ index }) => index);
-  } catch (error) {
-    // No route, or one that leads nowhere: then no packet leaves either.
-    if (error instanceof NetlinkError) return [];
-    throw error;
-  }
+/** @throws {NetlinkError} when the answer was lost */
+function nextHops(found: Route | NetlinkError): readonly number[] {
+  if (!(found instanceof NetlinkError)) return found.nextHops.map(({ index }) => index);
+  if (found.code === "ENOBUFS") throw found;
+  // No route, or one that leads nowhere: then no packet leaves either.
+  return [];
 }
